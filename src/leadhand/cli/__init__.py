@@ -1,0 +1,55 @@
+"""Command line: one verb, one file of this folder, loaded when it is used.
+
+Exit codes: 0 all succeeded, 1 some task failed, 2 the manifest or the environment is at fault,
+130 interrupted, 70 a bug of ours; 141 where whoever read our output went away.
+"""
+
+import os
+import sys
+
+from leadhand import __version__
+
+VERBS = {
+    "dispatch": "Run a manifest: its lead, and the workers that the lead spawns.",
+    "resume": "Continue a run that was interrupted or drained.",
+    "status": "How one run stands.",
+    "list": "All runs, the latest first.",
+    "why": "Why a run or an actor waits, failed or never started.",
+    "events": "What happened in a run, event by event.",
+    "cancel": "End a run, or one actor and all below it.",
+}
+
+
+def main() -> None:
+    """The `leadhand` command; ends the process with its exit code."""
+    arguments = sys.argv[1:]
+    try:
+        if arguments in (["--version"], ["-V"]):
+            version()
+            return
+        from leadhand.cli.ending import run
+
+        code = run(arguments)
+    except KeyboardInterrupt:
+        code = 130
+    sys.exit(code)
+
+
+def version() -> None:
+    """Print the version, before anything else is imported."""
+    try:
+        print(f"leadhand {__version__}", flush=True)
+    except OSError:
+        drop_output()
+        sys.exit(2)
+
+
+def drop_output() -> None:
+    """Let what cannot be printed any more go nowhere, so that the interpreter ends in peace."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            print(end="", file=stream, flush=True)
+        except OSError:
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, stream.fileno())
+            os.close(nowhere)

@@ -1,0 +1,191 @@
+"""Outcome: what a run has come to: the lead's report, what the log holds against it, its cost."""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from msgspec import Struct, structs
+
+from leadhand.cli.ending import FAILED, INTERRUPTED, SUCCEEDED
+from leadhand.cli.options import command_on, resume_command
+from leadhand.cli.paper import faint, heading, state, table
+from leadhand.domain import events as e
+from leadhand.domain.ids import ROOT
+from leadhand.domain.money import show
+from leadhand.domain.rules.run import over, reopenable
+from leadhand.domain.state import Run
+from leadhand.engine.log import Stamped
+from leadhand.folder import Folder
+from leadhand.views import record
+from leadhand.views.cost import Cost, cost
+from leadhand.views.words import clock, counted, line, plain
+
+COST_ROWS = 20
+
+
+class Outcome(Struct, frozen=True):
+    """A run at its end or interruption. words: the lead's last, whole."""
+
+    run: Run
+    checked: e.ReportChecked | None
+    words: str
+    run_dir: Path
+    interrupted: bool
+
+    @property
+    def status(self) -> str:
+        """How the run stands now."""
+        return (self.run.status or "empty") if over(self.run) else "interrupted"
+
+    @property
+    def exit_code(self) -> int:
+        """The exit code that tells it."""
+        if self.interrupted or not over(self.run):
+            return INTERRUPTED
+        return SUCCEEDED if self.run.status == "succeeded" else FAILED
+
+    @property
+    def resume(self) -> str:
+        """The command that goes on with the run, where there is something left."""
+        left = not over(self.run) or reopenable(self.run)
+        return resume_command(self.run.id, self.run_dir) if left else ""
+
+
+def outcome(
+    run: Run, lead: Iterable[Stamped], run_dir: Path, *, interrupted: bool = False
+) -> Outcome:
+    """The outcome of a run. lead: the events of its lead."""
+    checked, words = None, ""
+    for stamped in lead:
+        match stamped.event:
+            case e.ReportChecked() as found:
+                checked = found
+            case e.TurnRecorded(words=said) | e.ActorSettled(final=said) if said:
+                words = said
+            case e.ActorContinued():
+                checked = None
+            case _:
+                pass
+    return Outcome(run, checked, words, run_dir, interrupted)
+
+
+def summary(found: Outcome) -> dict[str, Any]:
+    """The outcome for programs: summary.json, and how to go on from it."""
+    folder = Folder(found.run_dir / found.run.id)
+    tasks = [
+        record.task_record(found.run.id, each, str(folder.transcript(each.id)))
+        for each in found.run.records.values()
+    ]
+    told = structs.asdict(record.summary(found.run, found.checked, tasks))
+    return {
+        **told,
+        "status": found.status,
+        "final_message": found.words,
+        "run_folder": str(folder.path),
+        "resume": found.resume or None,
+        "exit_code": found.exit_code,
+    }
+
+
+def page(found: Outcome) -> Iterator[str]:
+    """The outcome for people."""
+    run = found.run
+    yield from report(found)
+    mismatches = found.checked.mismatches if found.checked else ()
+    if mismatches:
+        yield ""
+        yield heading(f"The log disagrees in {counted(len(mismatches), 'point')}")
+        yield from (f"  {line(each, 500)}" for each in mismatches)
+    yield ""
+    yield heading("Cost")
+    yield from cost_table(cost(run, COST_ROWS))
+    yield ""
+    yield heading("Files")
+    yield from files(found)
+    yield ""
+    stands = f"{state(found.status)} after {clock(run.run_ms)}"
+    yield f"{heading(f'Run {run.id}')}  {stands}{advice(found)}"
+
+
+def advice(found: Outcome) -> str:
+    """What can be done about it now."""
+    if found.resume:
+        return f". To go on: {found.resume}"
+    if found.status != "succeeded":
+        return f". For the reasons: {command_on('why', found.run.id, found.run_dir)}"
+    return ""
+
+
+def report(found: Outcome) -> Iterator[str]:
+    """The lead's final message; where it gave no report, the one that was written from the log."""
+    lead = found.run.records.get(ROOT)
+    written = found.checked is not None and found.checked.by == "runtime"
+    if lead is None and not found.words:
+        return
+    yield ""
+    if found.words:
+        yield heading("Report" if lead and not written else "The lead's last words")
+        yield from (f"  {each}".rstrip() for each in plain(found.words).strip().split("\n"))
+    if lead is not None and lead.error:
+        yield f"  The lead settled as {lead.status}: {line(lead.error, 500)}"
+    if written and found.checked is not None:
+        yield ""
+        yield heading("Report, written from the log because the lead gave none")
+        yield from (f"  {each}" for each in written_out(found.checked.report))
+
+
+def written_out(given: e.Report) -> Iterator[str]:
+    """A report in its four sections."""
+    yield f"1. STATUS: {given.status}"
+    for title, items in (
+        ("2. COMPLETED", given.completed),
+        ("3. DEFERRED OR FAILED", given.deferred_or_failed),
+    ):
+        yield title
+        for item in items:
+            parts = [item.worker_id, item.input, item.result or item.reason]
+            yield "- " + " — ".join(line(part) for part in parts if part)
+        if not items:
+            yield "- none"
+    yield "4. COST SUMMARY"
+    for item in given.cost_summary:
+        yield f"- {line(item.worker_id or item.input)}: ${item.usd or 0:.4f}"
+
+
+def cost_table(found: Cost) -> Iterator[str]:
+    """What each actor has cost, and all together."""
+    rows = [tuple(map(faint, ("actor", "", "state", "turns", "in", "out", "cost")))]
+    for each in found.shares:
+        usage = each.usage
+        read = usage.input + usage.cache_read + usage.cache_creation
+        rows.append(
+            (
+                each.id,
+                line(each.label, 30),
+                state(each.state),
+                str(each.turns),
+                f"{read:,}",
+                f"{usage.output:,}",
+                show(each.spent),
+            )
+        )
+    if found.others:
+        name = f"{found.others} more"
+        rows.append((name, "", "", "", "", "", show(found.others_spent)))
+    usage = found.usage
+    read = usage.input + usage.cache_read + usage.cache_creation
+    total = f"{show(found.spent)} of {show(found.budget)}"
+    rows.append(("all", "", "", str(found.turns), f"{read:,}", f"{usage.output:,}", total))
+    yield from table(rows, (3, 4, 5, 6), indent="  ")
+    if found.unanswered:
+        yield f"  {show(found.unanswered)} of it went to calls that gave no answer."
+
+
+def files(found: Outcome) -> Iterator[str]:
+    """Where everything is."""
+    folder = Folder(found.run_dir / found.run.id)
+    rows = [("folder", str(folder.path))]
+    if over(found.run):
+        rows.append(("summary", str(folder.summary)))
+    rows.append(("transcripts", str(folder.transcripts)))
+    yield from table(rows, indent="  ")

@@ -1,0 +1,63 @@
+"""Status: how one run stands, at the price of reading one row."""
+
+import asyncio
+from pathlib import Path
+
+import click
+
+from leadhand.cli.options import (
+    command_on,
+    json_option,
+    resume_command,
+    run_argument,
+    run_dir_option,
+    with_run,
+)
+from leadhand.cli.paper import dollars, heading, local, print_json, say, state, table
+from leadhand.cli.standing import Standing, standing
+from leadhand.views.words import line, span
+
+
+@click.command("status")
+@run_argument
+@run_dir_option
+@json_option
+def command(run: str, run_dir: Path, as_json: bool) -> None:
+    """How one run stands."""
+    found = asyncio.run(with_run(run_dir, run, standing))
+    if as_json:
+        print_json(found)
+        return
+    say(f"{heading(found.run_id)}  {state(found.status)}{remarks(found)}")
+    for text in table(facts(found, run_dir), indent="  "):
+        say(text)
+
+
+def remarks(found: Standing) -> str:
+    """What the status alone does not say."""
+    words = ["draining"] if found.draining else []
+    words += ["cancelled"] if found.cancelled and found.status != "cancelled" else []
+    return f" ({', '.join(words)})" if words else ""
+
+
+def facts(found: Standing, run_dir: Path) -> list[tuple[str, str]]:
+    """What is known, with its names."""
+    rows = [("lead", line(found.lead))] if found.lead else []
+    if found.started_wall_ms:
+        rows.append(("started", local(found.started_wall_ms)))
+        rows.append(("ran for", span(found.ran_ms)))
+        rows.append(("cost", f"{dollars(found.cost_usd)} of {dollars(found.budget_usd)}"))
+        failed = f", {found.failed} of them failed" if found.failed else ""
+        rows.append(("actors", f"{found.live} live, {found.settled} settled{failed}"))
+    if found.owner:
+        rows.append(("run by", line(found.owner)))
+    if found.preview:
+        rows.append(("last words", line(found.preview)))
+    rows.append(("folder", str(run_dir / found.run_id)))
+    if found.resumable:
+        rows.append(("go on", resume_command(found.run_id, run_dir)))
+    elif found.status == "running":
+        rows.append(("watch", command_on("events", found.run_id, run_dir) + " --follow"))
+    elif found.failed or found.status != "succeeded":
+        rows.append(("reasons", command_on("why", found.run_id, run_dir)))
+    return rows

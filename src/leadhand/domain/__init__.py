@@ -1,0 +1,1 @@
+"""Domain: what is asked, decided and true; no clock, I/O, asyncio or logging."""

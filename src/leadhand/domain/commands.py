@@ -1,0 +1,198 @@
+"""Commands: what may be asked of a run, in the imperative.
+
+Record... commands tell what the world did; no rule refuses them.
+"""
+
+from typing import Literal
+
+from msgspec import Struct
+
+from leadhand.domain.events import Intent
+from leadhand.domain.ids import ActorId, CallId
+from leadhand.domain.manifest import Manifest, Settings
+from leadhand.domain.money import Usage
+
+Outcome = Literal["completed", "failed", "budget", "stopped"]
+
+# --- actor
+
+
+class CancelActor(Struct, frozen=True, tag=True):
+    """End an actor and all below it, deepest first. by: an actor's id, or `operator`."""
+
+    actor: ActorId
+    reason: str
+    by: str = "operator"
+
+
+class RecordExit(Struct, frozen=True, tag=True):
+    """The session is over. final: its last words, whole. error: why it did not complete."""
+
+    actor: ActorId
+    outcome: Outcome
+    final: str = ""
+    error: str = ""
+
+
+class RecordCrash(Struct, frozen=True, tag=True):
+    """The session's harness broke, not its work; it may be started again."""
+
+    actor: ActorId
+    error: str
+
+
+# --- budget
+
+
+class AdmitCall(Struct, frozen=True, tag=True):
+    """Let one model call out. new_bytes: UTF-8 bytes of all that the model has not yet read,
+    beside the messages that this admission delivers. results: of the tools that returned."""
+
+    actor: ActorId
+    call: CallId
+    new_bytes: int
+    results: tuple["RecordToolResult", ...] = ()
+
+
+# --- deadline
+
+
+class WarnActor(Struct, frozen=True, tag=True):
+    """Tell an actor that its time is nearly up."""
+
+    actor: ActorId
+
+
+class ExpireActor(Struct, frozen=True, tag=True):
+    """An actor's time is up."""
+
+    actor: ActorId
+
+
+class WrapUpActor(Struct, frozen=True, tag=True):
+    """Ask an actor whose lead has ended to finish; after the grace period it is cancelled."""
+
+    actor: ActorId
+
+
+# --- run
+
+
+class StartRun(Struct, frozen=True, tag=True):
+    """Begin a run."""
+
+    run_id: str
+    manifest: Manifest
+
+
+class OwnRun(Struct, frozen=True, tag=True):
+    """A new owner holds the run. acts: false for one who only leaves a command."""
+
+    epoch: int
+    who: str
+    acts: bool = True
+
+
+class DrainRun(Struct, frozen=True, tag=True):
+    """Start nothing new; everyone is told to wrap up."""
+
+    by: str = "operator"
+
+
+class CancelRun(Struct, frozen=True, tag=True):
+    """End the run and every actor of it."""
+
+    reason: str
+    by: str = "operator"
+
+
+class ReopenRun(Struct, frozen=True, tag=True):
+    """Take up again a run that was drained before its work was done."""
+
+
+class FinishRun(Struct, frozen=True, tag=True):
+    """Close a run of which every actor has settled."""
+
+
+# --- spawn
+
+
+class SpawnActor(Struct, frozen=True, tag=True):
+    """Start a worker. key: makes a repeated call give the same worker. settings: what the call
+    itself sets; directory and add_dirs are absolute and resolved."""
+
+    parent: ActorId
+    call: CallId
+    prompt: str
+    key: str = ""
+    agent: str = ""
+    label: str = ""
+    settings: Settings = Settings()
+
+
+# --- turn
+
+
+class RecordTurn(Struct, frozen=True, tag=True):
+    """The model has answered. answer: its blocks as JSON. words: its text without tool calls."""
+
+    actor: ActorId
+    call: CallId
+    answer: str
+    usage: Usage
+    stop_reason: str
+    intents: tuple[Intent, ...] = ()
+    words: str = ""
+
+
+class RecordCut(Struct, frozen=True, tag=True):
+    """A call ended without an answer. billed: whether it may have been charged."""
+
+    actor: ActorId
+    call: CallId
+    why: str
+    billed: bool = True
+
+
+class RecordToolResult(Struct, frozen=True, tag=True):
+    """A tool has returned."""
+
+    actor: ActorId
+    call: CallId
+    content: str
+    is_error: bool = False
+
+
+# --- wait
+
+
+class OpenWait(Struct, frozen=True, tag=True):
+    """Wait until one (any) or all of the targets have settled, for at most timeout_secs."""
+
+    actor: ActorId
+    call: CallId
+    targets: tuple[ActorId, ...]
+    any: bool = False
+    timeout_secs: int | None = None
+
+
+Command = (
+    CancelActor
+    | RecordExit
+    | RecordCrash
+    | AdmitCall
+    | WarnActor
+    | ExpireActor
+    | WrapUpActor
+    | StartRun
+    | OwnRun
+    | DrainRun
+    | CancelRun
+    | ReopenRun
+    | FinishRun
+    | SpawnActor
+    | RecordTurn
+    | RecordCut
+    | RecordToolResult
+    | OpenWait
+)

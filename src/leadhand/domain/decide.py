@@ -1,0 +1,45 @@
+"""Decide: which events a command leads to, or why it is refused. Start reading here."""
+
+from collections.abc import Callable
+from typing import Any
+
+from leadhand.domain import commands as c
+from leadhand.domain.clock import Now
+from leadhand.domain.commands import Command
+from leadhand.domain.events import Event
+from leadhand.domain.rules import actor, deadline, run, spawn, turn, wait
+from leadhand.domain.state import Run
+
+Rule = Callable[[Run, Any, Now], list[Event]]
+
+DECIDE: dict[type, Rule] = {
+    # --- actor
+    c.CancelActor: actor.cancel,
+    c.RecordExit: actor.exited,
+    c.RecordCrash: actor.crashed,
+    # --- deadline
+    c.WarnActor: deadline.warn,
+    c.ExpireActor: deadline.expire,
+    c.WrapUpActor: deadline.wrap_up,
+    # --- run
+    c.StartRun: run.start,
+    c.OwnRun: run.own,
+    c.DrainRun: run.drain,
+    c.CancelRun: run.cancel,
+    c.ReopenRun: run.reopen,
+    c.FinishRun: run.finish,
+    # --- spawn
+    c.SpawnActor: spawn.spawn,
+    # --- turn
+    c.AdmitCall: turn.admit,
+    c.RecordTurn: turn.record,
+    c.RecordCut: turn.cut,
+    c.RecordToolResult: turn.returned,
+    # --- wait
+    c.OpenWait: wait.begin,
+}
+
+
+def decide(state: Run, command: Command, now: Now) -> list[Event]:
+    """The events of a command. Raises Refused, whose `record` is stored as well."""
+    return DECIDE[type(command)](state, command, now)

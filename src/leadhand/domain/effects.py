@@ -1,0 +1,31 @@
+"""Effects: what the world should do, and how often each may happen."""
+
+from msgspec import Struct
+
+from leadhand.domain.commands import Command
+from leadhand.domain.ids import ActorId
+
+
+class Launch(Struct, frozen=True):
+    """Run the actor's session. At least once: it goes on from what is durable."""
+
+    actor: ActorId
+
+
+class Stop(Struct, frozen=True):
+    """End the actor's session now. At least once: stopping twice is stopping once."""
+
+    actor: ActorId
+
+
+class Submit(Struct, frozen=True):
+    """Ask the engine for what is due by time or by state. At least once: each is idempotent."""
+
+    command: Command
+
+
+class Suspend(Struct, frozen=True):
+    """End every session, settle nothing, let go of the run. At least once."""
+
+
+Effect = Launch | Stop | Submit | Suspend

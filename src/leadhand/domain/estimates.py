@@ -1,0 +1,37 @@
+"""Estimates: every figure by which the runtime guesses; a better guess is a change here alone."""
+
+from statistics import median_high
+
+from leadhand.domain.money import Price, Usage, cost
+
+# Tokens that one turn of a worker is taken to cost until workers of its kind have settled.
+TURN_INPUT = 2_000
+TURN_CACHED = 6_000
+TURN_OUTPUT = 400
+TURNS_USUAL = 12
+
+# Tokens that a provider adds to what it is sent, until an answer shows more.
+OVERHEAD = 400
+# Bytes of the notices that one admission may add by itself.
+NOTICE_BYTES = 640
+# A report turn: its answer, and what its context may have grown by.
+REPORT_OUTPUT = 4_096
+REPORT_GROWTH = 1_024
+# An actor whose answers have to be cut below this is told to finish: it has about a turn left.
+OUTPUT_LOW = 1_024
+# An answer cut below this is not worth asking for.
+OUTPUT_MIN = 256
+# How long a call waits for money that others have reserved (run time).
+DEFER_MS = 300_000
+
+HISTORY_MAX = 99
+
+
+def worker(price: Price, turns_max: int, history: list[int]) -> int:
+    """What a worker will cost, in nano-dollars: the median of settled ones of its agent and
+    model, else the table above for at most turns_max turns."""
+    if history:
+        return median_high(history)
+    turns = min(turns_max, TURNS_USUAL)
+    usage = Usage(turns * TURN_INPUT, turns * TURN_OUTPUT, turns * TURN_CACHED)
+    return cost(price, usage)

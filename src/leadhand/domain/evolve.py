@@ -1,0 +1,72 @@
+"""Evolve: how each event changes what is true. The whole fold is this table."""
+
+from collections.abc import Callable
+from typing import Any
+
+from leadhand.domain import events as e
+from leadhand.domain.clock import At
+from leadhand.domain.rules import (
+    actor,
+    budget,
+    caps,
+    deadline,
+    message,
+    report,
+    run,
+    spawn,
+    turn,
+    wait,
+)
+from leadhand.domain.state import Run
+
+Fold = Callable[[Run, Any, At], None]
+
+EVOLVE: dict[type, tuple[Fold, ...]] = {
+    # --- actor
+    e.ActorEnding: (actor.evolve_ending,),
+    e.SessionCrashed: (actor.evolve_crash,),
+    e.ActorSettled: (actor.evolve_settled,),
+    e.ActorContinued: (actor.evolve_continued,),
+    e.ExitLate: (),
+    # --- budget
+    e.CallAdmitted: (budget.evolve_admitted,),
+    e.CallDeferred: (budget.evolve_deferred,),
+    e.CallCut: (budget.evolve_cut,),
+    e.BoundExceeded: (budget.evolve_excess,),
+    e.WindDownBegan: (budget.evolve_wind_down,),
+    # --- caps
+    e.SpawnRefused: (caps.evolve_refused,),
+    # --- deadline
+    e.DeadlineNeared: (deadline.evolve_warned,),
+    e.ActorExpired: (deadline.evolve_expired,),
+    e.WrapUpAsked: (deadline.evolve_wrap_up,),
+    # --- message
+    e.MessageSent: (message.evolve_sent,),
+    # --- report
+    e.ReportAsked: (report.evolve_asked,),
+    e.ReportChecked: (report.evolve_checked,),
+    # --- run
+    e.RunStarted: (run.evolve_started,),
+    e.RunOwned: (run.evolve_owned,),
+    e.RunDraining: (run.evolve_draining,),
+    e.RunCancelled: (run.evolve_cancelled,),
+    e.RunReopened: (run.evolve_reopened,),
+    e.RunFinished: (run.evolve_finished,),
+    # --- spawn
+    e.ActorSpawned: (spawn.evolve_spawned,),
+    # --- turn
+    e.TurnRecorded: (budget.evolve_turn, turn.evolve_recorded),
+    e.TurnLate: (budget.evolve_late,),
+    e.ToolReturned: (turn.evolve_returned,),
+    e.ToolLate: (),
+    # --- wait
+    e.WaitOpened: (wait.evolve_opened,),
+}
+
+
+def evolve(state: Run, event: e.Event, at: At) -> None:
+    """Change the state by one event."""
+    for fold in EVOLVE[type(event)]:
+        fold(state, event, at)
+    state.seq = at.seq
+    state.run_ms = at.now.run_ms

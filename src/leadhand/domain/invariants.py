@@ -1,0 +1,74 @@
+"""Invariants: what must always hold of a run, as sentences."""
+
+from collections.abc import Iterator
+
+from leadhand.domain import ledger
+from leadhand.domain.ids import ROOT
+from leadhand.domain.state import Run
+
+
+def broken(run: Run) -> list[str]:
+    """The sentences that do not hold; empty for every run that only the rules have touched."""
+    return [*_money(run), *_actors(run), *_caps(run)]
+
+
+def _money(run: Run) -> Iterator[str]:
+    for owner, envelope in run.envelopes.items():
+        parts = {
+            "spent": envelope.spent,
+            "reserved": envelope.reserved,
+            "held": envelope.held,
+            "granted": envelope.granted,
+            "slice": envelope.slice,
+            "excess": envelope.excess,
+        }
+        yield from (f"{owner}: {name} is negative" for name, value in parts.items() if value < 0)
+        if ledger.used(envelope) > envelope.limit + envelope.excess:
+            yield f"{owner}: more is spent and set aside than its limit and excess"
+        drawing = [each for each in run.actors.values() if each.pool == owner]
+        if envelope.reserved != sum(each.call.bound for each in drawing if each.call):
+            yield f"{owner}: what is reserved is not what its calls in flight may cost"
+        if envelope.held != sum(ledger.hold(each) for each in drawing):
+            yield f"{owner}: what is held is not what its workers' estimates still claim"
+        children = [each for each in run.envelopes.values() if each.parent == owner]
+        if envelope.granted != sum(map(ledger.left_of_grant, children)):
+            yield f"{owner}: what is granted is not what its children may still spend"
+        if owner not in run.actors and envelope.slice:
+            yield f"{owner}: a settled actor keeps a report slice"
+    if ROOT in run.envelopes and run.spent != run.envelopes[ROOT].spent:
+        yield "the run's spend is not that of its root envelope"
+    live = sum(each.spent for each in run.actors.values())
+    if run.spent != live + sum(each.spent for each in run.records.values()):
+        yield "what the actors have spent is not what the run has"
+    if run.spent != sum(each.spent for each in run.models.values()) + run.late:
+        yield "the models have not cost what the run has spent"
+
+
+def _actors(run: Run) -> Iterator[str]:
+    for each in run.actors.values():
+        if each.id in run.records:
+            yield f"{each.id}: is live and settled"
+        if each.parent and each.parent in run.actors:
+            if each.id not in run.actors[each.parent].live_children:
+                yield f"{each.id}: its parent does not know it"
+        for child in each.live_children:
+            if child not in run.actors:
+                yield f"{each.id}: its child {child} is not live"
+        if each.pool not in run.envelopes:
+            yield f"{each.id}: draws on an envelope that is not there"
+        if each.call and each.deferral:
+            yield f"{each.id}: its call is both in flight and waiting"
+        if each.turns > each.turns_max + 1:
+            yield f"{each.id}: took more turns than it may"
+        if each.role == "worker" and each.live_children:
+            yield f"{each.id}: a worker has workers"
+    if run.finished_wall_ms is not None and run.actors:
+        yield "the run is finished and someone is live"
+
+
+def _caps(run: Run) -> Iterator[str]:
+    workers = sum(each.role == "worker" for each in run.actors.values())
+    if workers > run.house.max_workers:
+        yield "more workers are live than max_workers"
+    if run.spawned_total > run.house.max_total_spawns:
+        yield "more workers were spawned than max_total_spawns"

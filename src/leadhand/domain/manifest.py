@@ -1,0 +1,86 @@
+"""Manifest: what the operator asks for, with every default filled in and every path absolute."""
+
+from typing import Any
+
+from msgspec import Struct
+
+from leadhand.domain.money import NANO, Price
+
+LEAD_TOOLS = ("Read", "Glob", "Grep", "Git", "Write")
+WORKER_TOOLS = ("Read", "Write", "Edit", "Bash", "Git", "Glob", "Grep")
+
+
+class HouseRules(Struct, frozen=True):
+    """The guardrails of a run, whatever a model wants."""
+
+    max_workers: int = 4
+    budget_nanousd: int = 5 * NANO
+    lead_timeout_secs: int = 3600
+    max_total_spawns: int = 1000
+    grace_secs: int = 30
+
+
+class Settings(Struct, frozen=True, omit_defaults=True):
+    """How an actor works; None leaves it to the next wider settings.
+
+    tools: the work tools it may use. max_tokens: the most one answer may be.
+    """
+
+    model: str | None = None
+    system: str | None = None
+    tools: tuple[str, ...] | None = None
+    directory: str | None = None
+    add_dirs: tuple[str, ...] | None = None
+    env: dict[str, str] | None = None
+    timeout_secs: int | None = None
+    max_turns: int | None = None
+    max_tokens: int | None = None
+    budget_nanousd: int | None = None
+
+
+class Agent(Struct, frozen=True, omit_defaults=True):
+    """A reusable definition that actors are made from."""
+
+    description: str = ""
+    settings: Settings = Settings()
+
+
+class Lead(Struct, frozen=True):
+    """The session that decides: its name, its prompt and how it works."""
+
+    id: str
+    prompt: str
+    settings: Settings = Settings()
+
+
+class Manifest(Struct, frozen=True):
+    """What one run is to do, and within which house rules.
+
+    prices: the operator's own, by model, before the built-in table.
+    """
+
+    lead: Lead
+    house: HouseRules = HouseRules()
+    defaults: Settings = Settings()
+    agents: dict[str, Agent] = {}
+    prices: dict[str, Price] = {}
+
+
+BASE = Settings(
+    tools=WORKER_TOOLS, add_dirs=(), env={}, timeout_secs=1800, max_turns=50, max_tokens=8192
+)
+
+
+def layered(*layers: Settings) -> Settings:
+    """The settings in which, for each field, the first layer that sets it wins.
+
+    env is merged, the first layer winning for each name.
+    """
+    chosen: dict[str, Any] = {}
+    for name in Settings.__struct_fields__:
+        values = [value for layer in layers if (value := getattr(layer, name)) is not None]
+        if name == "env":
+            chosen[name] = {key: text for env in reversed(values) for key, text in env.items()}
+        elif values:
+            chosen[name] = values[0]
+    return Settings(**chosen)

@@ -1,0 +1,1 @@
+"""Rules: one feature, one file: its decisions, its evolve, its due."""

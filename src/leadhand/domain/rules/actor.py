@@ -1,0 +1,232 @@
+"""Actor: how a live actor is started, ended and settled."""
+
+from collections.abc import Collection, Iterator
+
+from leadhand.domain import commands as c
+from leadhand.domain import effects as fx
+from leadhand.domain import estimates, ledger, notices
+from leadhand.domain import events as e
+from leadhand.domain.clock import At, Now
+from leadhand.domain.ids import ROOT, ActorId
+from leadhand.domain.rules import report
+from leadhand.domain.state import Actor, Ending, Record, Run
+from leadhand.domain.text import one_line
+from leadhand.errors import Settled, UnknownActor
+
+CRASHES_MAX = 3
+CRASH_BACKOFF_MS = 1_000
+
+
+def cancel(run: Run, command: c.CancelActor, now: Now) -> list[e.Event]:
+    """End an actor and all below it, deepest first."""
+    if command.actor in run.records:
+        raise Settled(f"{command.actor} has already settled as {run.records[command.actor].status}")
+    run.live(command.actor)
+    return ending_all(run, command.actor, "Cancelled", command.reason, command.by)
+
+
+def ending_all(run: Run, top: ActorId, status: e.Status, reason: str, by: str) -> list[e.Event]:
+    """The events that end a subtree, deepest first."""
+    return [
+        e.ActorEnding(actor.id, status=status, reason=reason, by=by)
+        for actor in below(run, top)
+        if actor.ending is None
+    ]
+
+
+def below(run: Run, top: ActorId) -> Iterator[Actor]:
+    """The live actors of a subtree, deepest first, the top last."""
+    actor = run.actors[top]
+    for child in actor.live_children:
+        yield from below(run, child)
+    yield actor
+
+
+def exited(run: Run, command: c.RecordExit, now: Now) -> list[e.Event]:
+    """Settle the actor whose session is over; a lead without a report is asked for one once."""
+    actor = run.actors.get(command.actor)
+    if actor is None:
+        return [e.ExitLate(command.actor, outcome=command.outcome)]
+    lead = actor.id == ROOT
+    found = report.parse(command.final) if lead else None
+    completed = command.outcome == "completed" and actor.ending is None
+    may_go_on = not actor.final and actor.turns < actor.turns_max
+    if lead and completed and found is None and may_go_on and not actor.report_asked:
+        return [
+            e.ReportAsked(actor.id),
+            notices.notice(actor, "report", notices.NO_REPORT),
+        ]
+    events = settling(run, actor, command)
+    if lead and found is not None:
+        mismatches = report.check(run, found)
+        events.append(e.ReportChecked(actor.id, by="lead", report=found, mismatches=mismatches))
+    return events
+
+
+def settling(run: Run, actor: Actor, command: c.RecordExit) -> list[e.Event]:
+    """The events that close the actor's open call and settle it."""
+    events = cut_short(actor, "its actor settled")
+    status, error = outcome(actor, command)
+    events.append(e.ActorSettled(actor.id, status=status, error=error, final=command.final))
+    return events
+
+
+def outcome(actor: Actor, command: c.RecordExit) -> tuple[e.Status, str]:
+    """The status and the error with which an actor settles."""
+    if actor.ending is not None:
+        return actor.ending.status, actor.ending.reason
+    if actor.expired:
+        return "TimedOut", "its time was up"
+    if command.outcome == "completed":
+        return "Success", ""
+    if command.outcome == "budget":
+        return "BudgetExceeded", command.error
+    return "Failed", command.error or "its session ended without an answer"
+
+
+def crashed(run: Run, command: c.RecordCrash, now: Now) -> list[e.Event]:
+    """Start a broken session again after a while; a third crash in a row fails the actor."""
+    actor = run.actors.get(command.actor)
+    if actor is None:
+        return [e.ExitLate(command.actor, outcome="crashed")]
+    retry_at = now.run_ms + CRASH_BACKOFF_MS * 2**actor.crashes
+    events = [
+        *cut_short(actor, "its session crashed"),
+        e.SessionCrashed(actor.id, error=one_line(command.error, 2_000), retry_at=retry_at),
+    ]
+    if actor.crashes + 1 >= CRASHES_MAX:
+        error = f"its session crashed {CRASHES_MAX} times: {one_line(command.error)}"
+        status, error = outcome(actor, c.RecordExit(actor.id, "failed", error=error))
+        events.append(e.ActorSettled(actor.id, status=status, error=error))
+    return events
+
+
+def cut_short(actor: Actor, why: str) -> list[e.Event]:
+    """The event that settles the actor's call in flight, as spent, if there is one."""
+    if actor.call is None:
+        return []
+    return [e.CallCut(actor.id, call=actor.call.id, charged=actor.call.bound, why=why)]
+
+
+def evolve_ending(run: Run, event: e.ActorEnding, at: At) -> None:
+    """Remember how the actor is to settle."""
+    run.actors[event.actor].ending = Ending(event.status, one_line(event.reason, 500), event.by)
+
+
+def evolve_crash(run: Run, event: e.SessionCrashed, at: At) -> None:
+    """Count the crash, which also abandons what the session was waiting for."""
+    actor = run.actors[event.actor]
+    actor.crashes += 1
+    actor.retry_at = event.retry_at
+    actor.deferral = None
+
+
+def evolve_settled(run: Run, event: e.ActorSettled, at: At) -> None:
+    """Shrink the actor to its record and free all that it held."""
+    actor = run.actors.pop(event.actor)
+    ledger.release(run, actor)
+    parent = run.actors.get(actor.parent)
+    if parent is not None:
+        parent.live_children.remove(actor.id)
+    if actor.role == "worker" and event.status == "Success":
+        history = run.history.setdefault(f"{actor.agent}|{actor.model}", [])
+        history.append(actor.spent)
+        del history[: -estimates.HISTORY_MAX]
+    start = actor.started_at if actor.started_at is not None else at.now.run_ms
+    run.records[actor.id] = Record(
+        id=actor.id,
+        parent=actor.parent,
+        role=actor.role,
+        label=actor.label,
+        agent=actor.agent,
+        model=actor.model,
+        stint=actor.stint,
+        status=event.status,
+        error=one_line(event.error, 500),
+        preview=one_line(event.final) or actor.last_words,
+        final_seq=at.seq,
+        turns=actor.turns,
+        usage=actor.usage,
+        spent=actor.spent,
+        started_wall_ms=actor.started_wall_ms or at.now.wall_ms,
+        ended_wall_ms=at.now.wall_ms,
+        duration_ms=at.now.run_ms - start,
+        keys=actor.keys,
+        message_count=actor.message_count,
+        context_tokens=actor.context_tokens,
+        price=actor.price,
+    )
+
+
+def evolve_continued(run: Run, event: e.ActorContinued, at: At) -> None:
+    """Make a live actor again out of a record."""
+    record = run.records.pop(event.actor)
+    settings = event.settings
+    timeout_ms = (settings.timeout_secs or 0) * 1000
+    pool = record.id if record.id in run.envelopes else record.parent
+    actor = Actor(
+        id=record.id,
+        parent=record.parent,
+        role=record.role,
+        label=record.label,
+        agent=record.agent,
+        model=record.model,
+        pool=pool,
+        turns_max=record.turns + (settings.max_turns or 0),
+        output_max=settings.max_tokens or 0,
+        timeout_ms=timeout_ms,
+        spawned_at=at.now.run_ms,
+        spawned_wall_ms=record.started_wall_ms,
+        stint=record.stint + 1,
+        deadline=at.now.run_ms + timeout_ms,
+        price=record.price,
+        turns=record.turns,
+        context_tokens=record.context_tokens,
+        usage=record.usage,
+        spent=record.spent,
+        message_count=record.message_count,
+        keys=record.keys,
+    )
+    run.actors[actor.id] = actor
+    if actor.parent in run.actors:
+        run.actors[actor.parent].live_children.append(actor.id)
+    ledger.slice_report(run, actor, event.slice)
+
+
+def due(run: Run, actor: Actor, alive: Collection[ActorId], now: Now) -> Iterator[fx.Effect]:
+    """Start what should live and does not; end what should not, deepest first."""
+    if actor.ending is None:
+        if actor.id not in alive and now.run_ms >= actor.retry_at:
+            yield fx.Launch(actor.id)
+    elif not actor.live_children:
+        if actor.id in alive:
+            yield fx.Stop(actor.id)
+        else:
+            yield fx.Submit(c.RecordExit(actor.id, "stopped"))
+
+
+def timers(actor: Actor) -> Iterator[int]:
+    """When `due` may change by time alone."""
+    if actor.retry_at:
+        yield actor.retry_at
+
+
+def find(run: Run, name: str, caller: ActorId) -> ActorId:
+    """The actor a name stands for: its path, its last step, or a label that only one has.
+
+    Only the caller's own subtree is searched. Raises UnknownActor.
+    """
+    inside = f"{caller}/"
+    for path in (ActorId(name), ActorId(inside + name)):
+        known = path in run.actors or path in run.records
+        if known and (path == caller or path.startswith(inside)):
+            return path
+    everyone: list[Actor | Record] = [*run.actors.values(), *run.records.values()]
+    labelled = [
+        each.id
+        for each in everyone
+        if each.label == name and (each.id == caller or each.id.startswith(inside))
+    ]
+    if len(labelled) == 1:
+        return labelled[0]
+    raise UnknownActor(f"unknown actor: {one_line(name, 80)}")

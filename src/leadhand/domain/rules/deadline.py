@@ -1,0 +1,120 @@
+"""Deadline: what happens as an actor's time runs out, and how the rest is wrapped up then."""
+
+from collections.abc import Collection, Iterator
+
+from leadhand.domain import commands as c
+from leadhand.domain import effects as fx
+from leadhand.domain import events as e
+from leadhand.domain import notices
+from leadhand.domain.clock import At, Now
+from leadhand.domain.ids import ActorId
+from leadhand.domain.state import Actor, Run
+
+WARN_MS = 300_000
+WARN_PART = 10
+
+
+def warn(run: Run, command: c.WarnActor, now: Now) -> list[e.Event]:
+    """Tell an actor once that its time is nearly up."""
+    actor = run.actors.get(command.actor)
+    if actor is None or actor.warned:
+        return []
+    text = notices.TIME_NEAR_WORKER if actor.role == "worker" else notices.TIME_NEAR
+    return [e.DeadlineNeared(actor.id), notices.notice(actor, "time_near", text)]
+
+
+def expire(run: Run, command: c.ExpireActor, now: Now) -> list[e.Event]:
+    """End a worker whose time is up; let a lead's workers wrap up and the lead report."""
+    actor = run.actors.get(command.actor)
+    if actor is None or actor.ending is not None:
+        return []
+    if actor.expired and actor.stop_at is not None and now.run_ms < actor.stop_at:
+        return []
+    if actor.role == "worker" or actor.expired:
+        why = f"its time is up ({actor.timeout_ms // 1000} s)"
+        return [e.ActorEnding(actor.id, status="TimedOut", reason=why, by="leadhand")]
+    grace = run.house.grace_secs * 1000
+    events: list[e.Event] = [
+        e.ActorExpired(actor.id, stop_at=now.run_ms + 2 * grace),
+        notices.notice(actor, "time_up", notices.TIME_UP),
+    ]
+    for child in actor.live_children:
+        events += asked(run, child, notices.LEAD_OUT_OF_TIME, "its lead's time is up", now)
+    return events
+
+
+def wrap_up(run: Run, command: c.WrapUpActor, now: Now) -> list[e.Event]:
+    """Ask an actor whose lead has ended to finish."""
+    if command.actor not in run.actors:
+        return []
+    return asked(run, command.actor, notices.LEAD_ENDED, "its lead has ended", now)
+
+
+def asked(run: Run, actor_id: ActorId, text: str, why: str, now: Now) -> list[e.Event]:
+    """The events that give an actor the grace period to finish."""
+    actor = run.actors[actor_id]
+    if actor.stop_at is not None or actor.ending is not None:
+        return []
+    stop_at = now.run_ms + run.house.grace_secs * 1000
+    return [
+        e.WrapUpAsked(actor.id, why=why, stop_at=stop_at),
+        notices.notice(actor, "wrap_up", text),
+    ]
+
+
+def evolve_warned(run: Run, event: e.DeadlineNeared, at: At) -> None:
+    """Remember that the actor was told."""
+    run.actors[event.actor].warned = True
+
+
+def evolve_expired(run: Run, event: e.ActorExpired, at: At) -> None:
+    """Leave the lead its last call."""
+    actor = run.actors[event.actor]
+    actor.expired = actor.final = True
+    actor.winding = "time"
+    actor.deferral = None
+    actor.stop_at = event.stop_at
+    actor.stop_why = "its time is up"
+
+
+def evolve_wrap_up(run: Run, event: e.WrapUpAsked, at: At) -> None:
+    """Give the actor until stop_at."""
+    actor = run.actors[event.actor]
+    actor.stop_at, actor.stop_why = event.stop_at, event.why
+    actor.winding = actor.winding or "wrap up"
+
+
+def warn_at(actor: Actor) -> int | None:
+    """When the actor is told that its time is nearly up (run_ms)."""
+    if actor.deadline is None or actor.warned or actor.expired:
+        return None
+    return actor.deadline - min(WARN_MS, actor.timeout_ms // WARN_PART)
+
+
+def due(run: Run, actor: Actor, alive: Collection[ActorId], now: Now) -> Iterator[fx.Effect]:
+    """What time asks for."""
+    if actor.ending is not None:
+        return
+    if actor.stop_at is not None and now.run_ms >= actor.stop_at:
+        if actor.expired:
+            yield fx.Submit(c.ExpireActor(actor.id))
+        else:
+            yield fx.Submit(c.CancelActor(actor.id, actor.stop_why, "leadhand"))
+        return
+    if actor.deadline is not None and not actor.expired and now.run_ms >= actor.deadline:
+        yield fx.Submit(c.ExpireActor(actor.id))
+        return
+    near = warn_at(actor)
+    if near is not None and now.run_ms >= near:
+        yield fx.Submit(c.WarnActor(actor.id))
+    if actor.parent in run.records and actor.stop_at is None:
+        yield fx.Submit(c.WrapUpActor(actor.id))
+
+
+def timers(actor: Actor) -> Iterator[int]:
+    """When `due` may change by time alone."""
+    if actor.ending is not None:
+        return
+    for instant in (actor.stop_at, None if actor.expired else actor.deadline, warn_at(actor)):
+        if instant is not None:
+            yield instant

@@ -1,0 +1,133 @@
+"""Spawn: how an actor comes to be, once, within the caps and the budget of its parent."""
+
+from leadhand.domain import commands as c
+from leadhand.domain import estimates, ledger
+from leadhand.domain import events as e
+from leadhand.domain.clock import At, Now
+from leadhand.domain.ids import ROOT, ActorId, worker_id
+from leadhand.domain.manifest import BASE, LEAD_TOOLS, WORKER_TOOLS, Manifest, Settings, layered
+from leadhand.domain.prices import price_of
+from leadhand.domain.rules import budget, caps
+from leadhand.domain.state import Actor, Run
+from leadhand.domain.text import one_line
+from leadhand.errors import InvalidArguments, Refused, Settled, ToolNotAllowed
+
+LEAD_TURNS = 200
+
+
+def lead_settings(manifest: Manifest) -> Settings:
+    """How the lead works, all filled in."""
+    timeout = Settings(timeout_secs=manifest.house.lead_timeout_secs)
+    own = Settings(tools=LEAD_TOOLS, max_turns=LEAD_TURNS)
+    shared = layered(manifest.defaults)
+    wide = Settings(
+        model=shared.model, env=shared.env, add_dirs=shared.add_dirs, max_tokens=shared.max_tokens
+    )
+    return layered(timeout, manifest.lead.settings, own, wide, BASE)
+
+
+def root(run: Run, manifest: Manifest) -> e.ActorSpawned:
+    """The lead of a run. Raises UnknownModel."""
+    settings = lead_settings(manifest)
+    price = price_of(manifest, settings.model or "")
+    return e.ActorSpawned(
+        ROOT,
+        role="lead",
+        label=manifest.lead.id,
+        prompt=manifest.lead.prompt,
+        settings=settings,
+        price=price,
+        slice=ledger.report_cost(run, settings.model or "", price, 0),
+        envelope=manifest.house.budget_nanousd,
+    )
+
+
+def spawn(run: Run, command: c.SpawnActor, now: Now) -> list[e.Event]:
+    """Make a worker, or give the one that the same key made before. Raises Refused."""
+    parent = run.actors.get(command.parent)
+    if parent is None:
+        raise Settled(f"{command.parent} has settled")
+    if parent.role == "worker":
+        raise ToolNotAllowed("workers do not spawn")
+    if (command.key or command.call) in parent.keys:
+        return []
+    try:
+        caps.check_spawn(run, parent)
+        return [made(run, parent, command)]
+    except Refused as refusal:
+        raise caps.refused(parent, refusal) from refusal
+
+
+def made(run: Run, parent: Actor, command: c.SpawnActor) -> e.ActorSpawned:
+    """The worker that is asked for. Raises Refused."""
+    assert run.manifest is not None
+    agent = run.manifest.agents.get(command.agent)
+    if command.agent and agent is None:
+        known = ", ".join(sorted(run.manifest.agents)) or "none"
+        raise InvalidArguments(f'unknown agent "{one_line(command.agent, 80)}"; known: {known}')
+    own = agent.settings if agent else Settings()
+    inherited = Settings(model=parent.model)
+    settings = layered(command.settings, own, run.manifest.defaults, inherited, BASE)
+    unknown = [tool for tool in settings.tools or () if tool not in WORKER_TOOLS]
+    if unknown:
+        names = ", ".join(one_line(tool, 40) for tool in unknown)
+        raise InvalidArguments(f"unknown tools: {names}; known: {', '.join(WORKER_TOOLS)}")
+    price = price_of(run.manifest, settings.model or "")
+    history = run.history.get(f"{command.agent}|{settings.model}", [])
+    estimate = 0
+    if settings.budget_nanousd is None:
+        estimate = estimates.worker(price, settings.max_turns or 0, history)
+    own_envelope = settings.budget_nanousd is not None
+    budget.check_spawn(run, parent, settings.budget_nanousd or estimate)
+    return e.ActorSpawned(
+        worker_id(parent.id, len(parent.keys) + 1),
+        parent=parent.id,
+        role="worker",
+        call=command.call,
+        key=command.key or command.call,
+        label=one_line(command.label, 80),
+        agent=command.agent,
+        prompt=command.prompt,
+        settings=settings,
+        price=price,
+        slice=ledger.report_cost(run, settings.model or "", price, 0) if own_envelope else 0,
+        envelope=settings.budget_nanousd,
+        estimate=estimate,
+    )
+
+
+def evolve_spawned(run: Run, event: e.ActorSpawned, at: At) -> None:
+    """Add the actor, its envelope or its hold, and its place under its parent."""
+    settings = event.settings
+    timeout_ms = (settings.timeout_secs or 0) * 1000
+    parent = run.actors.get(event.parent)
+    pool = parent.pool if parent else None
+    if event.envelope is not None:
+        ledger.carve(run, event.actor, pool, event.envelope)
+        pool = event.actor
+    elif pool is not None:
+        run.envelopes[pool].held += event.estimate
+    actor = Actor(
+        id=event.actor,
+        parent=event.parent,
+        role=event.role,
+        label=event.label,
+        agent=event.agent,
+        model=settings.model or "",
+        pool=pool or ActorId(""),
+        turns_max=settings.max_turns or 0,
+        output_max=settings.max_tokens or 0,
+        timeout_ms=timeout_ms,
+        spawned_at=at.now.run_ms,
+        spawned_wall_ms=at.now.wall_ms,
+        deadline=at.now.run_ms + timeout_ms,
+        price=event.price,
+        estimate=event.estimate,
+    )
+    run.actors[actor.id] = actor
+    if parent:
+        parent.keys[event.key] = actor.id
+        parent.live_children.append(actor.id)
+        parent.refusals_in_row = 0
+        run.spawned_total += 1
+    ledger.slice_report(run, actor, event.slice)

@@ -1,0 +1,235 @@
+"""State: what is true of a run now; counts, ids, references and open things, no long texts.
+
+Mutable inside the fold, read-only to everyone else.
+"""
+
+from msgspec import Struct, field
+
+from leadhand.domain.events import RunStatus, Status
+from leadhand.domain.ids import ActorId, CallId
+from leadhand.domain.manifest import HouseRules, Manifest
+from leadhand.domain.money import Price, Usage
+from leadhand.errors import UnknownActor
+
+# --- actor
+
+
+class Ending(Struct):
+    """How a live actor is about to settle."""
+
+    status: Status
+    reason: str
+    by: str
+
+
+class Record(Struct):
+    """A settled actor. final_seq: the event that holds its last words. start and end in both
+    hands of the clock, milliseconds."""
+
+    id: ActorId
+    parent: ActorId
+    role: str
+    label: str
+    agent: str
+    model: str
+    stint: int
+    status: Status
+    error: str
+    preview: str
+    final_seq: int
+    turns: int
+    usage: Usage
+    spent: int
+    started_wall_ms: int
+    ended_wall_ms: int
+    duration_ms: int
+    keys: dict[str, ActorId]
+    message_count: int
+    context_tokens: int
+    price: Price
+
+
+# --- budget
+
+
+class Envelope(Struct):
+    """Money of a subtree, in nano-dollars; spent includes everything below.
+
+    spent + reserved + held + granted + slice <= limit + excess, always.
+    parent: whose envelope this one was carved from.
+    held: what estimates of workers still claim. granted: what children's envelopes may still
+    spend. slice: kept for the owner's report, which costs `report`. excess: what dear answers
+    cost past their bound.
+    """
+
+    limit: int
+    parent: ActorId | None = None
+    spent: int = 0
+    reserved: int = 0
+    held: int = 0
+    granted: int = 0
+    slice: int = 0
+    report: int = 0
+    excess: int = 0
+
+
+class Call(Struct):
+    """A model call in flight. since: run_ms."""
+
+    id: CallId
+    model: str
+    bound: int
+    input_bound: int
+    since: int
+    final: bool
+
+
+class Deferral(Struct):
+    """A call that waits to be admitted. since, until: run_ms."""
+
+    call: CallId
+    needed: int
+    why: str
+    since: int
+    until: int
+
+
+# --- message
+
+
+class Mail(Struct):
+    """A message not yet delivered."""
+
+    number: int
+    sender: str
+    kind: str
+    text: str
+
+
+# --- turn
+
+
+class OpenTool(Struct):
+    """A tool call that has not returned. since: run_ms."""
+
+    call: CallId
+    tool: str
+    effect: str
+    step: str
+    since: int
+
+
+# --- wait
+
+
+class Wait(Struct):
+    """A wait of an actor for others. since, until: run_ms."""
+
+    call: CallId
+    targets: tuple[ActorId, ...]
+    any: bool
+    since: int
+    until: int
+
+
+class Actor(Struct):
+    """A live actor. estimate: what is held for it in `pool`, the nearest envelope's owner.
+    Times are run_ms; None has not come."""
+
+    id: ActorId
+    parent: ActorId
+    role: str
+    label: str
+    agent: str
+    model: str
+    pool: ActorId
+    turns_max: int
+    output_max: int
+    timeout_ms: int
+    spawned_at: int
+    spawned_wall_ms: int
+    price: Price = Price()
+    estimate: int = 0
+    stint: int = 1
+    started_at: int | None = None
+    started_wall_ms: int | None = None
+    deadline: int | None = None
+    warned: bool = False
+    expired: bool = False
+    stop_at: int | None = None
+    stop_why: str = ""
+    ending: Ending | None = None
+    winding: str = ""
+    final: bool = False
+    final_used: bool = False
+    crashes: int = 0
+    retry_at: int = 0
+    turns: int = 0
+    context_tokens: int = 0
+    usage: Usage = Usage()
+    spent: int = 0
+    call: Call | None = None
+    deferral: Deferral | None = None
+    tools: dict[CallId, OpenTool] = field(default_factory=dict)
+    waits: dict[CallId, Wait] = field(default_factory=dict)
+    mail: list[Mail] = field(default_factory=list)
+    message_count: int = 0
+    live_children: list[ActorId] = field(default_factory=list)
+    keys: dict[str, ActorId] = field(default_factory=dict)
+    refusals_in_row: int = 0
+    refused_in_turn: int = -1
+    report_asked: bool = False
+    last_step: str = ""
+    last_words: str = ""
+
+
+class ModelSpend(Struct):
+    """What one model has cost in this run."""
+
+    calls: int = 0
+    usage: Usage = Usage()
+    spent: int = 0
+
+
+class Run(Struct):
+    """Everything that is true of one run."""
+
+    id: str = ""
+    manifest: Manifest | None = None
+    status: RunStatus | None = None
+    epoch: int = 0
+    owner: str = ""
+    seq: int = 0
+    run_ms: int = 0
+    started_wall_ms: int = 0
+    finished_wall_ms: int | None = None
+    drain_until: int | None = None
+    drained: bool = False
+    cancelled: str | None = None
+    actors: dict[ActorId, Actor] = field(default_factory=dict)
+    records: dict[ActorId, Record] = field(default_factory=dict)
+    spawned_total: int = 0
+    spent: int = 0
+    calls: int = 0
+    usage: Usage = Usage()
+    models: dict[str, ModelSpend] = field(default_factory=dict)
+    overheads: dict[str, int] = field(default_factory=dict)
+    cut: dict[CallId, int] = field(default_factory=dict)
+    late: int = 0
+    history: dict[str, list[int]] = field(default_factory=dict)
+    envelopes: dict[ActorId, Envelope] = field(default_factory=dict)
+    report_status: str = ""
+    report_by: str = ""
+    mismatches: int = 0
+
+    @property
+    def house(self) -> HouseRules:
+        """The house rules of this run."""
+        return self.manifest.house if self.manifest else HouseRules()
+
+    def live(self, actor: ActorId) -> Actor:
+        """The live actor of this id. Raises UnknownActor."""
+        found = self.actors.get(actor)
+        if found is None:
+            raise UnknownActor(f"unknown actor: {actor}")
+        return found

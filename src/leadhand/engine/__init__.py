@@ -1,0 +1,1 @@
+"""Engine: the one loop in which commands become durable events and effects."""

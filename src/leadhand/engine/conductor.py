@@ -1,0 +1,181 @@
+"""Conductor: lets the world do what is due, and tells the engine what the world did."""
+
+import asyncio
+import gc
+import heapq
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from typing import Any
+
+from leadhand.domain import commands as c
+from leadhand.domain import effects as fx
+from leadhand.domain.due import affected, due, timers
+from leadhand.domain.ids import ActorId
+from leadhand.domain.rules.run import over
+from leadhand.engine.engine import Engine
+from leadhand.engine.log import Stamped
+from leadhand.errors import Refused, StoreError
+
+FULL_PASS_MS = 60_000
+END_SECS = 5.0
+NEW_OBJECTS_MAX = 10_000
+
+Session = Callable[[ActorId], Coroutine[Any, Any, None]]
+
+
+class Conductor:
+    """Performs the effects of one run until it is finished or suspended."""
+
+    def __init__(self, engine: Engine, session: Session) -> None:
+        self._engine, self._session = engine, session
+        self._sessions: dict[ActorId, asyncio.Task[None]] = {}
+        self._stopping: set[ActorId] = set()
+        # A dict for a set: what is due is performed in the same order in every process.
+        self._touched: dict[ActorId, None] = {}
+        self._timers: list[tuple[int, str]] = []
+        self._scheduled: dict[str, int] = {}
+        self._next_full_pass = 0
+        self._wake = asyncio.Event()
+        self._suspending = self._leaving = False
+        engine.listen(self._heard)
+
+    def suspend(self) -> None:
+        """End every session, settle nothing, and let `run` return."""
+        self._suspending = True
+        self._wake.set()
+
+    async def run(self) -> bool:
+        """Go on until the run is finished (True) or suspended (False). Raises StoreError."""
+        with rare_collections():
+            try:
+                return await self._go_on()
+            finally:
+                await self._end_sessions()
+
+    async def _go_on(self) -> bool:
+        while not self._suspending:
+            self._wake.clear()
+            await self._step()
+            if over(self._engine.run) and not self._sessions:
+                await self._engine.flush()
+                return True
+            if not self._suspending:
+                await self._sleep()
+        return False
+
+    async def _step(self) -> None:
+        now = self._engine.now()
+        while self._timers and self._timers[0][0] <= now.run_ms:
+            instant, name = heapq.heappop(self._timers)
+            if self._scheduled.get(name) == instant:
+                del self._scheduled[name]
+                self._touched[ActorId(name)] = None
+        full = now.run_ms >= self._next_full_pass
+        if full:
+            self._next_full_pass = now.run_ms + FULL_PASS_MS
+        touched, self._touched = self._touched, {}
+        effects = due(self._engine.run, self._sessions.keys(), now, None if full else touched)
+        for actor in [*self._engine.run.actors] if full else touched:
+            self._schedule(actor, timers(self._engine.run, actor), now.run_ms)
+        self._schedule("", timers(self._engine.run, None), now.run_ms)
+        if effects:
+            await self._engine.flush()
+            for effect in effects:
+                await self._perform(effect)
+
+    def _schedule(self, name: str, instants: Iterator[int], now_ms: int) -> None:
+        """Keep the next instant of an actor, or of the run; an earlier one replaces it."""
+        coming = min((instant for instant in instants if instant > now_ms), default=None)
+        if coming is not None and coming < self._scheduled.get(name, coming + 1):
+            self._scheduled[name] = coming
+            heapq.heappush(self._timers, (coming, name))
+
+    async def _sleep(self) -> None:
+        until = self._next_full_pass
+        if self._timers:
+            until = min(until, self._timers[0][0])
+        seconds = max(0.0, (until - self._engine.now().run_ms) / 1000)
+        if self._engine.failure is not None:
+            raise StoreError(self._engine.failure.message)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds + 0.001):
+                await self._wake.wait()
+
+    async def _perform(self, effect: fx.Effect) -> None:
+        match effect:
+            case fx.Launch(actor):
+                if actor not in self._sessions:
+                    task = asyncio.create_task(self._attempt(actor), name=f"session {actor}")
+                    self._sessions[actor] = task
+                    # Also called for one that was cancelled before its first step.
+                    task.add_done_callback(lambda task: self._ended(actor))
+            case fx.Stop(actor):
+                if actor in self._sessions and actor not in self._stopping:
+                    self._stopping.add(actor)
+                    self._sessions[actor].cancel()
+            case fx.Submit(command):
+                with suppress(Refused):
+                    await self._engine.submit(command)
+            case fx.Suspend():
+                self.suspend()
+
+    async def _attempt(self, actor: ActorId) -> None:
+        """Run one session; whatever it raises is a crash of its harness, nobody else's."""
+        error = "its session ended without a result"
+        try:
+            await self._session(actor)
+        except asyncio.CancelledError:
+            error = "its session was cancelled from within"
+        except Exception as raised:  # noqa: BLE001 (the harness may be anybody's code)
+            cause = first_cause(raised)
+            error = f"{type(cause).__name__}: {cause}"
+        one = self._engine.run.actors.get(actor)
+        # Whom a Stop cancels is ending. `Task.cancelling` would not do: before 3.13 a broken
+        # TaskGroup leaves it raised.
+        if not self._leaving and one is not None and one.ending is None:
+            with suppress(StoreError):
+                await self._engine.submit(c.RecordCrash(actor, error))
+
+    def _ended(self, actor: ActorId) -> None:
+        self._sessions.pop(actor, None)
+        self._stopping.discard(actor)
+        self._touched[actor] = None
+        self._wake.set()
+
+    async def _end_sessions(self) -> None:
+        self._leaving = True
+        while tasks := list(self._sessions.values()):
+            for task in tasks:
+                task.cancel()
+            # One that does not hear is told again.
+            await asyncio.wait(tasks, timeout=END_SECS)
+            await asyncio.sleep(0)
+
+    def _heard(self, events: Sequence[Stamped]) -> None:
+        for stamped in events:
+            if stamped.event.actor:
+                self._touched |= dict.fromkeys(affected(self._engine.run, stamped.event.actor))
+        self._wake.set()
+
+
+def first_cause(error: BaseException) -> BaseException:
+    """The first error of a group, which says more than the group."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
+
+
+@contextmanager
+def rare_collections() -> Iterator[None]:
+    """Let the interpreter look for garbage in cycles less often while a run goes on."""
+    # A turn makes many small objects and no cycles. At Python's own threshold (700) a quarter of
+    # the time of a thousand actors went into looking at them again and again.
+    before = gc.get_threshold()
+    if not 0 < before[0] < NEW_OBJECTS_MAX:
+        yield
+        return
+    gc.set_threshold(NEW_OBJECTS_MAX, *before[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)

@@ -1,0 +1,213 @@
+"""Errors: every error of Leadhand, sorted by who can put it right."""
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+
+class LeadhandError(Exception):
+    """Something went wrong."""
+
+    def __init__(self, message: str = "") -> None:
+        self.message = message or " ".join((type(self).__doc__ or "").split())
+        super().__init__(self.message)
+
+
+# The caller can put it right: it is often a model, so each says what to do next.
+
+
+class Refused(LeadhandError):
+    """The request was refused.
+
+    code: stable, snake_case. next_step: what the caller may do now. record: events that the
+    refusal itself leaves in the log.
+    """
+
+    code: ClassVar[str] = "refused"
+    default_next_step: ClassVar[str] = ""
+
+    def __init__(self, message: str = "", next_step: str = "", record: Sequence[Any] = ()) -> None:
+        super().__init__(message)
+        self.next_step = next_step or self.default_next_step
+        self.record = tuple(record)
+
+
+class InvalidArguments(Refused):
+    """The arguments do not fit the tool's schema."""
+
+    code = "invalid_arguments"
+    default_next_step = "Correct the arguments and call again."
+
+
+class UnknownTool(Refused):
+    """There is no such tool."""
+
+    code = "unknown_tool"
+
+
+class ToolNotAllowed(Refused):
+    """This actor may not use that tool."""
+
+    code = "tool_not_allowed"
+
+
+class ToolFailed(Refused):
+    """The tool ran and failed."""
+
+    code = "tool_failed"
+
+
+class OutsideWorkspace(Refused):
+    """The path is outside the workspace and its added directories."""
+
+    code = "outside_workspace"
+    default_next_step = "Use a path inside the workspace; the operator may permit more in add_dirs."
+
+
+class UnknownActor(Refused):
+    """unknown actor"""
+
+    code = "unknown_actor"
+    default_next_step = "Call list_workers for the ids that exist."
+
+
+class BudgetExceeded(Refused):
+    """budget exceeded"""
+
+    code = "budget_exceeded"
+    default_next_step = (
+        "Do not spawn more workers. Wait for the live ones and write the final report, listing "
+        "what was deferred; or ask for less with budget_usd."
+    )
+
+
+class MaxWorkersExceeded(Refused):
+    """max_workers exceeded"""
+
+    code = "max_workers_exceeded"
+    default_next_step = "Wait for a running worker (wait_for_any) before spawning the next one."
+
+
+class MaxSpawnsExceeded(Refused):
+    """max_total_spawns exceeded"""
+
+    code = "max_total_spawns_exceeded"
+    default_next_step = "Spawn no more workers in this run; report what was deferred."
+
+
+class Draining(Refused):
+    """run is draining: no new workers accepted"""
+
+    code = "draining"
+    default_next_step = "Collect what is finished and write the final report."
+
+
+class OutOfTime(Refused):
+    """the lead's time is up: no new workers accepted"""
+
+    code = "out_of_time"
+    default_next_step = "Write the final report now."
+
+
+class WoundDown(Refused):
+    """this actor is winding down: only its final answer is left"""
+
+    code = "winding_down"
+    default_next_step = "Write the final answer now."
+
+
+class TurnsExhausted(Refused):
+    """max_turns reached"""
+
+    code = "turns_exhausted"
+
+
+class Settled(Refused):
+    """the actor or run has already settled"""
+
+    code = "settled"
+    default_next_step = "Its result stands; list_workers shows how everyone settled."
+
+
+class UnknownModel(Refused):
+    """The model is not known."""
+
+    code = "unknown_model"
+
+
+# The operator can put it right.
+
+
+class Fault(LeadhandError):
+    """One fault of a manifest: where it is, what is wrong, how to mend it."""
+
+    def __init__(
+        self, message: str, *, file: str = "", line: int = 0, key: str = "", mend: str = ""
+    ) -> None:
+        super().__init__(message)
+        self.file, self.line, self.key, self.mend = file, line, key, mend
+
+    def __str__(self) -> str:
+        place = f"{self.file}:{self.line}" if self.line else self.file
+        parts = [f"{place}: " if place else "", f"{self.key}: " if self.key else "", self.message]
+        return "".join(parts) + (f". {self.mend}" if self.mend else "")
+
+
+class ManifestError(LeadhandError):
+    """The manifest has faults."""
+
+    def __init__(self, faults: Sequence[Fault]) -> None:
+        self.faults = list(faults)
+        super().__init__("\n".join(str(fault) for fault in self.faults))
+
+
+class UsageError(LeadhandError):
+    """The command was given something that does not exist or does not fit."""
+
+
+# The machine may put it right.
+
+
+class StoreError(LeadhandError):
+    """The store failed."""
+
+    def __init__(self, message: str = "", *, retryable: bool = False) -> None:
+        super().__init__(message)
+        self.retryable = retryable
+
+
+class NotOwner(StoreError):
+    """Another process owns this run now."""
+
+
+class HarnessError(LeadhandError):
+    """The harness failed."""
+
+    def __init__(self, message: str = "", *, retryable: bool = True) -> None:
+        super().__init__(message)
+        self.retryable = retryable
+
+
+class ModelError(LeadhandError):
+    """The model's service failed.
+
+    billed: whether the provider may have charged for the call; then its whole reservation
+    counts. resets_at: wall clock in milliseconds when a quota comes back, if known.
+    """
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        retryable: bool = False,
+        billed: bool = True,
+        resets_at: int | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.retryable, self.billed, self.resets_at = retryable, billed, resets_at
+
+
+# Only we can put it right.
+
+
+class Bug(LeadhandError):
+    """This cannot happen; please report it."""

@@ -1,0 +1,46 @@
+"""Folder: where the files of a run lie beside its log."""
+
+from pathlib import Path
+
+from msgspec import Struct
+
+from leadhand.domain.ids import ActorId, as_file_name
+
+
+class Folder(Struct, frozen=True):
+    """One run's folder: its path on disk. Everything in it is private to its user."""
+
+    path: Path
+
+    @property
+    def manifest(self) -> Path:
+        """The manifest as it was dispatched."""
+        return self.path / "manifest.toml"
+
+    @property
+    def summary_lines(self) -> Path:
+        """One TaskRecord a line, as each actor settles."""
+        return self.path / "summary.jsonl"
+
+    @property
+    def summary(self) -> Path:
+        """The run's outcome, report and records."""
+        return self.path / "summary.json"
+
+    @property
+    def transcripts(self) -> Path:
+        """The folder of the transcripts."""
+        return self.path / "transcripts"
+
+    @property
+    def live(self) -> Path:
+        """The folder of the words of turns that are not over."""
+        return self.path / "live"
+
+    def transcript(self, actor: ActorId) -> Path:
+        """An actor's conversation as JSON lines; grows while it runs."""
+        return self.transcripts / f"{as_file_name(actor)}.jsonl"
+
+    def words(self, actor: ActorId) -> Path:
+        """What the actor's model is saying now."""
+        return self.live / f"{as_file_name(actor)}.txt"

@@ -1,0 +1,1 @@
+"""Gateway: the road of every model call: admit, send, meter, settle, record."""

@@ -1,0 +1,107 @@
+"""Harness: the port of what runs a session, and what of the engine sessions are given."""
+
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
+from typing import Protocol
+
+from leadhand.domain.clock import Now
+from leadhand.domain.commands import AdmitCall, Command
+from leadhand.domain.events import Event, Intent
+from leadhand.domain.ids import ActorId
+from leadhand.domain.state import Run
+from leadhand.model import Answer, Request, ToolResult, ToolSchema, ToolUse
+from leadhand.tool import Caller, Role, Tool
+
+MONEY = "money"
+
+Intents = Callable[[Answer], tuple[Intent, ...]]
+
+
+class Owner(Protocol):
+    """The owner of a run as sessions, tools and the gateway see it."""
+
+    @property
+    def run(self) -> Run:
+        """What is true now; read-only."""
+        ...
+
+    def now(self) -> Now:
+        """The time."""
+        ...
+
+    async def submit(self, command: Command) -> Sequence[Event]:
+        """Ask for a command; returns its events once they are durable.
+
+        Raises Refused, or StoreError after which nothing more is possible. Cancelling who waits
+        does not cancel the command.
+        """
+        ...
+
+    def watching(self, *keys: str) -> AbstractContextManager[asyncio.Event]:
+        """An event that is set whenever something durable concerns one of the keys: an actor's
+        id, MONEY for freed money, or the empty string for the run as a whole."""
+        ...
+
+    async def history(self, actor: ActorId, after: int = 0) -> list[Event]:
+        """The durable events of one actor, in order."""
+        ...
+
+    async def event(self, seq: int) -> Event:
+        """One durable event."""
+        ...
+
+
+class ModelRoad(Protocol):
+    """The one road of every model call; see `gateway/`."""
+
+    async def admit(self, command: AdmitCall) -> Sequence[Event]:
+        """Ask until the call is admitted; gives the events of the admission.
+
+        Raises Refused where it never will be.
+        """
+        ...
+
+    async def ask(
+        self, request: Request, intents: Intents, on_text: Callable[[str], None]
+    ) -> tuple[Answer, Sequence[Event]]:
+        """Send an admitted call; its answer is durable when this returns.
+
+        Raises ModelError, after the call was settled. Cancelled, it settles the call first.
+        """
+        ...
+
+
+class ToolRoad(Protocol):
+    """The one road of every tool call; see `tools/call.py`."""
+
+    def offered(self, role: Role, work_tools: Sequence[str]) -> list[Tool]:
+        """The tools of a role, and of the work tools those that the actor was given."""
+        ...
+
+    def schemas(self, tools: Iterable[Tool]) -> list[ToolSchema]:
+        """The tools as a model sees them."""
+        ...
+
+    def intent(self, use: ToolUse) -> Intent:
+        """What a tool call is about to do, as the log keeps it."""
+        ...
+
+    async def call(self, caller: Caller, offered: Sequence[Tool], use: ToolUse) -> ToolResult:
+        """Run one tool call; whatever goes wrong in it is a result."""
+        ...
+
+    async def tidy(self, caller: Caller, use: ToolUse) -> None:
+        """Remove what a call left half made whose process was killed."""
+        ...
+
+
+class Harness(Protocol):
+    """What runs sessions of one kind."""
+
+    async def run(self, actor: ActorId) -> None:
+        """Run an actor's session from where its log ends until it settles.
+
+        It must end soon when cancelled. What it raises counts as a crash of the harness.
+        """
+        ...

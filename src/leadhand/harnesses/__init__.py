@@ -1,0 +1,1 @@
+"""Harnesses: the implementations of `harness.py`, blind to each other."""

@@ -1,0 +1,256 @@
+"""Api: the in-process session: model call, tool calls, until the model stops."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import msgspec
+
+from leadhand.briefing import briefing
+from leadhand.conversation import Conversation, conversation
+from leadhand.domain import commands as c
+from leadhand.domain import events as e
+from leadhand.domain.ids import ActorId, CallId
+from leadhand.domain.state import Actor
+from leadhand.errors import BudgetExceeded, HarnessError, ModelError, Refused
+from leadhand.harness import ModelRoad, Owner, ToolRoad
+from leadhand.model import Answer, Block, Request, ToolResult, ToolUse, text_of
+from leadhand.processes import Processes, clean_environment
+from leadhand.tool import Blobs, Caller, Tool
+
+RETRIES_MAX = 3
+INTERRUPTED = (
+    "interrupted, outcome unknown: the process that ran this call died. Check before you repeat it."
+)
+ASKS_MORE = ("report", "reopened")
+_encoder = msgspec.json.Encoder()
+
+
+class Words:
+    """Where the words of the turn that is not over can be watched; this one keeps nothing."""
+
+    def begin(self, actor: ActorId) -> Callable[[str], None]:
+        """Begin a turn; gives what takes its words."""
+        return lambda text: None
+
+
+class ApiHarness:
+    """Runs sessions in this process, each call through the gateway, each tool by the one road."""
+
+    def __init__(
+        self,
+        owner: Owner,
+        gateway: ModelRoad,
+        toolbox: ToolRoad,
+        blobs: Blobs,
+        processes: Processes,
+        environment: dict[str, str],
+        transcripts: Path,
+        words: Words,
+    ) -> None:
+        """environment: what child processes may inherit. transcripts: what leads may read."""
+        self.owner, self.gateway, self.toolbox = owner, gateway, toolbox
+        self.blobs, self.processes, self.words = blobs, processes, words
+        self.environment, self.transcripts = environment, transcripts
+
+    async def run(self, actor: ActorId) -> None:
+        """See `harness.Harness.run`."""
+        talk = conversation(await self.owner.history(actor))
+        if talk.spawned is None:
+            raise HarnessError(f"{actor} was never spawned")
+        await _Session(self, actor, talk, talk.spawned).run()
+
+
+class _Session:
+    """One actor's session in this process."""
+
+    def __init__(
+        self, harness: ApiHarness, actor: ActorId, talk: Conversation, spawned: e.ActorSpawned
+    ) -> None:
+        self.h, self.actor, self.talk = harness, actor, talk
+        settings = spawned.settings
+        owner = harness.owner
+        self.tools: list[Tool] = harness.toolbox.offered(spawned.role, settings.tools or ())
+        self.schemas = harness.toolbox.schemas(self.tools)
+        self.system = briefing(spawned, owner.run.house, self.tools)
+        root = Path(settings.directory or ".").resolve()
+        self.caller = Caller(
+            actor_id=actor,
+            role=spawned.role,
+            call_id=CallId(""),
+            root=root,
+            roots=(root, *(Path(each).resolve() for each in settings.add_dirs or ())),
+            readable=(harness.transcripts,) if spawned.role == "lead" else (),
+            env=clean_environment(harness.environment, settings.env or {}),
+            blobs=harness.blobs,
+            processes=harness.processes,
+        )
+        self.fixed_bytes = len(self.system.encode()) + len(_encoder.encode(self.schemas))
+        self.fresh: list[ToolResult] = []
+        self.failures = 0
+
+    def live(self) -> Actor | None:
+        """The actor, while it is to go on."""
+        one = self.h.owner.run.actors.get(self.actor)
+        return one if one is not None and one.ending is None else None
+
+    async def run(self) -> None:
+        """Turn after turn until the actor settles."""
+        await self.recover()
+        while (actor := self.live()) is not None:
+            try:
+                answer = await self.turn(actor)
+            except Refused as refusal:
+                await self.exit_refused(refusal)
+                return
+            except ModelError as error:
+                await self.model_failed(error)
+                continue
+            self.failures = 0
+            uses = [block for block in answer.blocks if isinstance(block, ToolUse)]
+            if uses and not self.final():
+                await self.run_tools(uses)
+                continue
+            await self.end(answer.blocks)
+
+    def final(self) -> bool:
+        """Whether the turn just taken was the actor's last."""
+        actor = self.live()
+        return actor is None or actor.final_used
+
+    async def recover(self) -> None:
+        """Go on with the tool calls that an earlier session left open, but a last turn's."""
+        actor = self.live()
+        if actor is not None and actor.final_used and actor.call is None:
+            await self.end(self.talk.messages[-1].blocks)
+            return
+        again = []
+        for use in list(self.talk.open.values()):
+            if self.talk.effects.get(use.id) == "effects":
+                await self.h.toolbox.tidy(self.calling(use), use)
+                self.returned(ToolResult(use.id, INTERRUPTED, is_error=True))
+            else:
+                again.append(use)
+        if again:
+            await self.run_tools(again)
+        elif self.talk.messages and not self.talk.open and not self.talk.pending():
+            await self.answered_before()
+
+    async def answered_before(self) -> None:
+        """The last answer was durable and called no tool: it is the final one, unless the actor
+        has been given more to read."""
+        actor = self.live()
+        if actor is not None and not any(each.kind in ASKS_MORE for each in actor.mail):
+            await self.end(self.talk.messages[-1].blocks)
+
+    async def turn(self, actor: Actor) -> Answer:
+        """One model request and its answer, durable. Raises Refused, ModelError."""
+        call = CallId(f"{self.actor}:{actor.stint}.{actor.turns + 1}@{self.h.owner.run.seq}")
+        new = len(_encoder.encode(self.talk.pending()))
+        if not self.talk.messages:
+            new += self.fixed_bytes
+        results = tuple(
+            c.RecordToolResult(self.actor, CallId(each.id), each.content, each.is_error)
+            for each in self.fresh
+        )
+        events = await self.h.gateway.admit(c.AdmitCall(self.actor, call, new, results))
+        self.fresh = []
+        admitted = await self.take_in(events)
+        request = Request(
+            model=admitted.model,
+            system=self.system,
+            messages=self.talk.all(),
+            tools=[] if admitted.final else self.schemas,
+            max_output_tokens=admitted.output_max,
+            actor_id=self.actor,
+            call_id=call,
+        )
+        on_text = self.h.words.begin(self.actor)
+        answer, recorded = await self.h.gateway.ask(request, self.intents, on_text)
+        for event in recorded:
+            if event.actor == self.actor:
+                self.talk.add(event)
+        return answer
+
+    async def take_in(self, events: Sequence[e.Event]) -> e.CallAdmitted:
+        """Bring the conversation up to an admission, with the messages that it delivers."""
+        admitted = next(event for event in events if isinstance(event, e.CallAdmitted))
+        known = self.talk.unread.keys() | {
+            event.number for event in events if isinstance(event, e.MessageSent)
+        }
+        if set(admitted.messages) - known:
+            for event in await self.h.owner.history(self.actor):
+                if isinstance(event, e.MessageSent) and event.number in admitted.messages:
+                    self.talk.add(event)
+        for event in events:
+            if isinstance(event, e.MessageSent | e.CallAdmitted):
+                self.talk.add(event)
+        return admitted
+
+    def intents(self, answer: Answer) -> tuple[e.Intent, ...]:
+        """The tool calls of an answer, as the log keeps them."""
+        uses = [block for block in answer.blocks if isinstance(block, ToolUse)]
+        return tuple(self.h.toolbox.intent(use) for use in uses)
+
+    async def run_tools(self, uses: list[ToolUse]) -> None:
+        """Run tool calls at the same time. Each result but the last is recorded as it comes; the
+        last goes with the next admission."""
+        left = len(uses)
+
+        async def one(use: ToolUse) -> None:
+            nonlocal left
+            result = await self.h.toolbox.call(self.calling(use), self.tools, use)
+            left -= 1
+            if left:
+                command = c.RecordToolResult(
+                    self.actor, CallId(use.id), result.content, result.is_error
+                )
+                await self.h.owner.submit(command)
+                self.talk.results.append(result)
+                self.talk.open.pop(use.id, None)
+            else:
+                self.returned(result)
+
+        if len(uses) == 1:
+            await one(uses[0])
+            return
+        async with asyncio.TaskGroup() as group:
+            for use in uses:
+                group.create_task(one(use))
+
+    def calling(self, use: ToolUse) -> Caller:
+        """The actor as who makes one tool call."""
+        return msgspec.structs.replace(self.caller, call_id=CallId(use.id))
+
+    def returned(self, result: ToolResult) -> None:
+        """Keep a result for the next admission."""
+        self.talk.open.pop(result.id, None)
+        self.talk.results.append(result)
+        self.fresh.append(result)
+
+    async def model_failed(self, error: ModelError) -> None:
+        """Wait and try again what may succeed later; fail the actor otherwise."""
+        self.failures += 1
+        if not error.retryable or self.failures > RETRIES_MAX:
+            await self.exit("failed", error=f"model error: {error.message}")
+            return
+        await asyncio.sleep(2.0 ** (self.failures - 1))
+
+    async def exit_refused(self, refusal: Refused) -> None:
+        """End a session whose next call was refused, with the last that it said."""
+        if self.live() is None:
+            return
+        outcome: c.Outcome = "budget" if isinstance(refusal, BudgetExceeded) else "failed"
+        await self.exit(outcome, final=self.talk.words, error=refusal.message)
+
+    async def end(self, blocks: list[Block]) -> None:
+        """End the session with its last answer."""
+        final = text_of(blocks)
+        if final:
+            await self.exit("completed", final=final)
+        else:
+            await self.exit("failed", error="the model gave an empty answer")
+
+    async def exit(self, outcome: c.Outcome, *, final: str = "", error: str = "") -> None:
+        """Tell that the session is over; a lead may be asked for its report and go on."""
+        await self.h.owner.submit(c.RecordExit(self.actor, outcome, final, error))

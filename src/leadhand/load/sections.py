@@ -1,0 +1,275 @@
+"""Sections: the tables of a manifest, each read into what the domain makes of it."""
+
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from msgspec.structs import replace
+
+from leadhand.domain.manifest import Agent, HouseRules, Lead, Manifest, Settings
+from leadhand.domain.money import NANO, Price, show
+from leadhand.load import settings as reading
+from leadhand.load.lines import KeyPath
+from leadhand.load.section import NOT_YET, Section, dotted, shown
+from leadhand.load.settings import ENTRIES_MAX, TURNS_MAX
+
+WORKERS_MAX = 1_000
+# More at once is allowed, but strains rate limits and machines: a warning.
+WORKERS_USUAL = 16
+SPAWNS_MAX = 1_000_000
+GRACE_MAX_SECS = 3600
+TIMEOUT_MAX_SECS = 30 * 24 * 3600
+
+_HOUSE = ("max_workers", "budget_usd", "lead_timeout_secs", "max_total_spawns")
+_RUN = (*_HOUSE, "grace_secs", "timeout_secs", "max_turns", "worktree_cleanup")
+_DEFAULTS = (*reading.KEYS, "timeout_secs", "budget_usd", "use_worktree")
+_LEAD = ("id", "prompt", *_HOUSE, *_DEFAULTS, "allow_subleads")
+_AGENT = ("description", *_DEFAULTS)
+_PRICE = ("input", "output", "cache_read", "cache_creation")
+_TOP = ("run", "defaults", "lead", "agents", "prices")
+_LATER = ("task", "mcp_server", "approval_policy", "notification", "lifecycle", "sublead_defaults")
+_WORKTREE_CLEANUP = ("on_success", "always", "never")
+
+# Where a key belongs that stands where it is not known; the last to name a key decides.
+_HOMES = (
+    dict.fromkeys(_DEFAULTS, "[defaults], [lead] or [agents.NAME]")
+    | dict.fromkeys(_PRICE, '[prices."MODEL"]')
+    | dict.fromkeys(_RUN, "[run]")
+    | dict.fromkeys(_HOUSE, "[run] or [lead]")
+    | dict.fromkeys(("id", "prompt", "allow_subleads"), "[lead]")
+    | dict.fromkeys(("description",), "[agents.NAME]")
+)
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+_NAME_RULE = (
+    "must begin with a letter or digit, followed by at most 63 letters, digits, dots, "
+    "hyphens or underscores"
+)
+
+
+def manifest(top: Section, base: Path) -> Manifest:
+    """The manifest in a whole text; worth nothing where faults were noted.
+
+    base: the directory that relative paths start from.
+    """
+    top.only(_TOP, _HOMES, later=_LATER)
+    run, defaults, lead = top.table("run"), top.table("defaults"), _lead_section(top)
+    house = _house(run, lead or Section(top.report, {}))
+    general = _defaults(run, defaults, base, house)
+    return Manifest(
+        lead=_lead(top, lead, defaults, general.directory, base) if lead else Lead("", ""),
+        house=house,
+        defaults=general,
+        agents=_agents(top.table("agents"), base, house),
+        prices=_prices(top.table("prices")),
+    )
+
+
+def _lead_section(top: Section) -> Section | None:
+    """The one lead, written as [lead] or as [[lead]]; None where there is none."""
+    leads = top.values.get("lead")
+    if isinstance(leads, dict):
+        return Section(top.report, leads, ("lead",), "lead")
+    if leads is None or leads == []:
+        top.fault("lead", message="there is no lead", mend="Add [lead] with a prompt and a model")
+        return None
+    if not isinstance(leads, list) or not all(isinstance(each, dict) for each in leads):
+        top.fault("lead", message=f"expected a table, found {shown(leads)}")
+        return None
+    first = Section(top.report, leads[0], ("lead", 0), "lead")
+    if len(leads) > 1:
+        message = f"is the second lead, the first is on line {first.line()}"
+        again = top.line("lead", 1)
+        top.report.fault("lead", again, message, "Keep one: it spawns the workers")
+    return first
+
+
+def _house(run: Section, lead: Section) -> HouseRules:
+    run.only(_RUN, _HOMES)
+    _cleanup(run)
+    both = (run, lead)
+    timeouts = [(at, "lead_timeout_secs") for at in both] + [(lead, "timeout_secs")]
+    given = {
+        "max_workers": _agreed(
+            (at, "max_workers", at.whole("max_workers", 1, WORKERS_MAX)) for at in both
+        ),
+        "budget_nanousd": _agreed((at, "budget_usd", at.usd("budget_usd")) for at in both),
+        "lead_timeout_secs": _agreed(
+            (at, key, at.whole(key, 1, TIMEOUT_MAX_SECS)) for at, key in timeouts
+        ),
+        "max_total_spawns": _agreed(
+            (at, "max_total_spawns", at.whole("max_total_spawns", 1, SPAWNS_MAX)) for at in both
+        ),
+        "grace_secs": run.whole("grace_secs", 0, GRACE_MAX_SECS),
+    }
+    if given["budget_nanousd"] is None and ("budget_usd" in run or "budget_usd" in lead):
+        # It has a fault of its own; no worker's budget is then held against the default.
+        given["budget_nanousd"] = NANO * NANO
+    rules = HouseRules(**{name: value for name, value in given.items() if value is not None})
+    _surprises(run, lead, rules)
+    return rules
+
+
+def _cleanup(run: Section) -> None:
+    cleanup = run.text("worktree_cleanup")
+    if cleanup is None:
+        return
+    if cleanup in _WORKTREE_CLEANUP:
+        run.warn("worktree_cleanup", message="has no effect: this version makes no worktrees yet")
+        return
+    run.fault(
+        "worktree_cleanup",
+        message=f"must be one of {', '.join(_WORKTREE_CLEANUP)}, found {shown(cleanup)}",
+        mend=run.near(cleanup, _WORKTREE_CLEANUP),
+    )
+
+
+def _surprises(run: Section, lead: Section, rules: HouseRules) -> None:
+    """Warn of house rules that nobody set, and of a cap that few machines bear."""
+    at = lead if "max_workers" in lead else run
+    if "max_workers" not in at:
+        run.report.warn(
+            "run.max_workers", 0, f"is not set, so the default holds: {rules.max_workers}"
+        )
+    elif rules.max_workers > WORKERS_USUAL:
+        at.warn(
+            "max_workers",
+            message=f"more than {WORKERS_USUAL} workers at once strain rate limits and the machine",
+        )
+    if "budget_usd" not in run and "budget_usd" not in lead:
+        budget = f"{rules.budget_nanousd / NANO:.2f}"
+        run.report.warn(
+            "run.budget_usd", 0, f"is not set, so the default holds: {budget} US dollars"
+        )
+
+
+def _agreed(places: Iterable[tuple[Section, str, int | None]]) -> int | None:
+    """A value that may stand in several places, but not with different values."""
+    given = [(at, key, value) for at, key, value in places if value is not None]
+    if not given:
+        return None
+    first, first_key, chosen = given[0]
+    for at, key, value in given[1:]:
+        if value != chosen:
+            there = f"{first.key(first_key)} on line {first.line(first_key)}"
+            at.fault(
+                key,
+                message=f"is {shown(at.values[key])} here, but {shown(first.values[first_key])} "
+                f"in {there}",
+                mend="Keep one of them",
+            )
+    return chosen
+
+
+def _defaults(run: Section, defaults: Section, base: Path, house: HouseRules) -> Settings:
+    """The settings of every actor; two of them may also stand under [run]."""
+    defaults.only(_DEFAULTS, _HOMES)
+    _no(defaults, "use_worktree")
+    settings = reading.read(defaults, base, _DEFAULTS)
+    turns = run.whole("max_turns", 1, TURNS_MAX)
+    timeouts = ((at, at.whole("timeout_secs", 1, TIMEOUT_MAX_SECS)) for at in (run, defaults))
+    return replace(
+        settings,
+        max_turns=_agreed([(run, "max_turns", turns), (defaults, "max_turns", settings.max_turns)]),
+        timeout_secs=_agreed((at, "timeout_secs", value) for at, value in timeouts),
+        budget_nanousd=_envelope(defaults, house),
+    )
+
+
+def _envelope(section: Section, house: HouseRules) -> int | None:
+    """What each worker may spend, which is within the budget of the run."""
+    amount = section.usd("budget_usd")
+    if amount is not None and amount > house.budget_nanousd:
+        section.fault(
+            "budget_usd",
+            message=f"a worker's {shown(section.values['budget_usd'])} US dollars are more than "
+            f"the budget of the whole run, {show(house.budget_nanousd)}",
+            mend="Lower it, or raise run.budget_usd",
+        )
+    return amount
+
+
+def _no(section: Section, key: str) -> None:
+    """Refuse what is not built yet; saying that it is not wanted is fine."""
+    if section.flag(key):
+        section.fault(key, message=NOT_YET, mend="Set it to false")
+
+
+def _lead(
+    top: Section, lead: Section, defaults: Section, directory: str | None, base: Path
+) -> Lead:
+    """The lead. directory: where it works unless it says so itself; else in base."""
+    lead.only(_LEAD, _HOMES)
+    _no(lead, "use_worktree")
+    _no(lead, "allow_subleads")
+    settings = reading.read(lead, base, _LEAD)
+    if "model" not in lead and "model" not in defaults:
+        lead.fault("model", message="is required, here or under [defaults]")
+    if "directory" not in lead:
+        if "directory" not in defaults:
+            directory = reading.directory(lead, ".", base)
+        settings = replace(settings, directory=directory)
+    name = lead.text("id")
+    if name is not None and not _NAME.fullmatch(name):
+        lead.fault("id", message=f"{_NAME_RULE}, found {shown(name)}")
+    return Lead(id=name or "lead", prompt=_prompt(top, lead), settings=settings)
+
+
+def _prompt(top: Section, lead: Section) -> str:
+    """The lead's prompt; a missing one is looked for where it may have slipped to."""
+    if "prompt" in lead:
+        return lead.text("prompt") or ""
+    stray = _stray(top.values, ())
+    env = (*lead.path, "env")
+    if stray == (*env, "prompt") and env in top.report.lines.headers:
+        return ""  # The settings have said so already.
+    mend = 'Say what the lead is to do: prompt = """..."""'
+    if stray:
+        under = f"under [{dotted(stray[:-1])}]" if stray[:-1] else "above every header"
+        mend = f"A prompt stands on line {top.line(*stray)} {under}: move it to [lead]"
+    lead.fault("prompt", message="is required", mend=mend)
+    return ""
+
+
+def _stray(value: object, path: KeyPath) -> KeyPath | None:
+    """The path of the first text called prompt, wherever it stands."""
+    if isinstance(value, str):
+        return path if path[-1:] == ("prompt",) else None
+    inner: Iterable[tuple[str | int, object]] = ()
+    if isinstance(value, Mapping):
+        inner = value.items()
+    elif isinstance(value, list):
+        inner = enumerate(value)
+    return next((found for step, each in inner if (found := _stray(each, (*path, step)))), None)
+
+
+def _agents(agents: Section, base: Path, house: HouseRules) -> dict[str, Agent]:
+    found = {}
+    for name, agent in agents.tables(ENTRIES_MAX):
+        if not _NAME.fullmatch(name):
+            agents.fault(name, message=f"the name {_NAME_RULE}")
+        agent.only(_AGENT, _HOMES)
+        _no(agent, "use_worktree")
+        settings = replace(
+            reading.read(agent, base, _AGENT),
+            timeout_secs=agent.whole("timeout_secs", 1, TIMEOUT_MAX_SECS),
+            budget_nanousd=_envelope(agent, house),
+        )
+        found[name] = Agent(agent.text("description", blank=True) or "", settings)
+    return found
+
+
+def _prices(prices: Section) -> dict[str, Price]:
+    """Prices in US dollars per million tokens; what a cache costs unless told is input's price."""
+    found = {}
+    for model, price in prices.tables(ENTRIES_MAX):
+        price.only(_PRICE, _HOMES)
+        for key in ("input", "output"):
+            if key not in price:
+                price.fault(key, message="is required, in US dollars per million tokens")
+        amounts = {key: price.usd(key, free=True) for key in _PRICE}
+        fallback = amounts["input"] or 0
+        found[model] = Price(
+            **{key: fallback if amount is None else amount for key, amount in amounts.items()}
+        )
+    return found

@@ -1,0 +1,161 @@
+"""Settings: how an actor works, as a section of a manifest gives it."""
+
+import re
+from collections.abc import Collection
+from pathlib import Path
+
+from leadhand.domain.manifest import WORKER_TOOLS, Settings
+from leadhand.load.section import Section, quoted
+
+# The keys that read() reads; timeouts and budgets mean different things to leads and workers.
+KEYS = ("model", "system", "tools", "directory", "add_dirs", "env", "max_turns", "max_tokens")
+TURNS_MAX = 10_000
+TOKENS_MAX = 1_000_000
+ENTRIES_MAX = 256
+
+# Known from the prompts of other orchestrators, not built yet.
+_TOOLS_LATER = ("WebFetch",)
+_TOOLS_MEND = (
+    f"The work tools are {', '.join(WORKER_TOOLS)}; "
+    "tools of orchestration come with the role and are not listed"
+)
+# A scripted model is named by the path of its file, which may hold spaces.
+_MODEL = re.compile(r"script:[^\n]{1,4000}|\S{1,200}")
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,255}")
+_VALUE_MAX = 32 * 1024
+_PATH_SHOWN_MAX = 400
+
+
+def read(section: Section, base: Path, siblings: Collection[str]) -> Settings:
+    """The settings under KEYS. base: where relative paths start; siblings: what else is known."""
+    return Settings(
+        model=_model(section),
+        system=section.text("system", blank=True),
+        tools=_tools(section),
+        directory=_directory(section, base),
+        add_dirs=_add_dirs(section, base),
+        env=_env(section, siblings),
+        max_turns=section.whole("max_turns", 1, TURNS_MAX),
+        max_tokens=section.whole("max_tokens", 1, TOKENS_MAX),
+    )
+
+
+def directory(section: Section, text: str, base: Path) -> str | None:
+    """The absolute path of a directory that must exist, for the section's key `directory`."""
+    found = _place(section, ("directory",), text, base)
+    if found is None:
+        return None
+    path, there = found
+    if there == "directory":
+        return str(path)
+    wrong = "is not a directory" if there == "other" else "does not exist"
+    section.fault(
+        "directory",
+        message=f"{quoted(str(path), _PATH_SHOWN_MAX)} {wrong}",
+        mend="Make it, or name the directory to work in",
+    )
+    return None
+
+
+def _model(section: Section) -> str | None:
+    model = section.text("model")
+    if model is None or _MODEL.fullmatch(model):
+        return model
+    section.fault("model", message="must be at most 200 characters without spaces")
+    return None
+
+
+def _tools(section: Section) -> tuple[str, ...] | None:
+    names = section.texts("tools", ENTRIES_MAX)
+    if names is None:
+        return None
+    chosen: dict[str, None] = {}
+    for index, name in names:
+        if name in WORKER_TOOLS:
+            chosen[name] = None
+        elif name in _TOOLS_LATER:
+            section.warn("tools", index, message=f"this version has no {name} yet: left out")
+        else:
+            section.fault(
+                "tools",
+                index,
+                message=f"unknown tool {quoted(name)}",
+                mend=section.near(name, (*WORKER_TOOLS, *_TOOLS_LATER)) or _TOOLS_MEND,
+            )
+    return tuple(chosen)
+
+
+def _directory(section: Section, base: Path) -> str | None:
+    text = section.text("directory")
+    return None if text is None else directory(section, text, base)
+
+
+def _add_dirs(section: Section, base: Path) -> tuple[str, ...] | None:
+    texts = section.texts("add_dirs", ENTRIES_MAX)
+    if texts is None:
+        return None
+    paths = []
+    for index, text in texts:
+        found = _place(section, ("add_dirs", index), text, base)
+        if found is None:
+            continue
+        path, there = found
+        name = quoted(str(path), _PATH_SHOWN_MAX)
+        if there == "other":
+            section.fault("add_dirs", index, message=f"{name} is not a directory")
+        elif there == "nothing":
+            section.warn("add_dirs", index, message=f"{name} does not exist yet")
+        paths.append(str(path))
+    return tuple(paths)
+
+
+def _place(
+    section: Section, steps: tuple[str | int, ...], text: str, base: Path
+) -> tuple[Path, str] | None:
+    """A path made absolute, and what stands there: "directory", "other" or "nothing"."""
+    given = quoted(text, _PATH_SHOWN_MAX)
+    try:
+        path = base.absolute() / Path(text).expanduser()
+    except RuntimeError:
+        section.fault(*steps, message=f"{given} begins with the home of an unknown user")
+        return None
+    try:
+        path = path.resolve()
+        if path.is_dir():
+            return path, "directory"
+        return path, "other" if path.exists() else "nothing"
+    except RuntimeError:
+        # Links that lead back to themselves; later Pythons do not mind them here.
+        return path, "nothing"
+    except OSError as error:
+        section.fault(*steps, message=f"{given} cannot be looked up: {error.strerror}")
+        return None
+
+
+def _env(section: Section, siblings: Collection[str]) -> dict[str, str] | None:
+    if "env" not in section:
+        return None
+    table = section.table("env")
+    header = section.report.lines.headers.get(table.path)
+    if len(table.values) > ENTRIES_MAX:
+        table.fault(message=f"has {len(table.values)} entries, at most {ENTRIES_MAX} are allowed")
+        return None
+    chosen = {}
+    for name in table.values:
+        if header and name in siblings:
+            table.fault(
+                name,
+                message=f"is swallowed by the header [{section.key('env')}] on line {header}",
+                mend=f'Move "{name}" above that line, to [{section.name}]',
+            )
+        elif not _VARIABLE.fullmatch(name):
+            table.fault(name, message="is no name of an environment variable")
+        elif name.upper().startswith("LEADHAND_"):
+            table.fault(name, message="names that begin with LEADHAND_ are Leadhand's own")
+        else:
+            value = table.text(name, blank=True)
+            if value is not None and len(value.encode()) > _VALUE_MAX:
+                table.fault(name, message=f"is longer than {_VALUE_MAX // 1024} KiB")
+            elif value is not None:
+                chosen[name] = value
+    return chosen

@@ -1,0 +1,1 @@
+"""Models: the implementations of `model.py`, blind to each other."""

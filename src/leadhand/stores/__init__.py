@@ -1,0 +1,1 @@
+"""Stores: the places where runs are kept; each keeps every promise of the port."""

@@ -1,0 +1,185 @@
+"""Life: one owner of a simulated run, from taking it until it is over, let go, or lost its disk."""
+
+import asyncio
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from leadhand.domain import commands as c
+from leadhand.domain.ids import ActorId
+from leadhand.domain.rules.run import over, reopenable
+from leadhand.domain.state import Run
+from leadhand.engine.conductor import Conductor
+from leadhand.engine.engine import Engine
+from leadhand.engine.inbox import Inbox, Mailable, encode
+from leadhand.errors import StoreError
+from leadhand.folder import Folder
+from leadhand.gateway.gateway import Gateway
+from leadhand.harnesses.api import ApiHarness, Words
+from leadhand.processes import Processes
+from leadhand.store import Letter
+from leadhand.stores.codec import NO_SECRETS
+from leadhand.stores.memory import Memory, MemoryStore
+from leadhand.testing.clock import WALL_MS, JumpingClock, JumpingLoop
+from leadhand.testing.scenario import RUN, Scenario
+from leadhand.testing.verdicts import Broken, Rest, at_rest
+from leadhand.testing.witness import WitnessStore
+from leadhand.testing.world import World
+from leadhand.tools.call import Toolbox
+from leadhand.tools.spawn import spawn_tool
+from leadhand.tools.wait import wait_tools
+from leadhand.tools.workers import worker_tools
+from leadhand.wiring import RunBlobs
+
+NOWHERE = Path("/simulated")
+DEATH_MS = 3_600_000
+
+
+class Life:
+    """One owner. number: how many have had this run before."""
+
+    def __init__(self, plan: Scenario, memory: Memory, world: World, number: int) -> None:
+        self._plan, self._world = plan, world
+        dice = world.players.dice("life", number)
+        fails_at = plan.disk_fails if number == 0 else None
+        self._store = WitnessStore(memory, RUN, dice, plan.disk_ms, fails_at, plan.after_all)
+        self._wall_ms = WALL_MS + number * dice.choice((-1, 1)) * DEATH_MS
+        self._alive: dict[ActorId, asyncio.Task[None]] = {}
+        self._working = self._failed = False
+        self.state = Run()
+
+    async def live(self) -> bool:
+        """Take the run and work on it; whether it is over. Raises Broken."""
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, JumpingLoop)
+        self._clock = JumpingClock(loop, self._wall_ms)
+        self._engine = await Engine.open(self._store, RUN, self._clock, "simulated")
+        self.state = self._engine.run
+        self._world.taken_over(self._store)
+        self._harness = self._made_harness()
+        loop.when_idle(self._look)
+        done = False
+        try:
+            await self._take_up()
+            done = over(self.state) or await self._work()
+        except StoreError as error:
+            if "the disk" not in error.message:
+                raise
+        finally:
+            await self._engine.close()
+            await self._store.close()
+        self._fail(self._leaks())
+        return done
+
+    async def _take_up(self) -> None:
+        """Begin, continue or reopen the run, as `dispatch` and `resume` do."""
+        engine, run = self._engine, self.state
+        if over(run) and not reopenable(run):
+            return
+        await engine.submit(c.OwnRun(engine.epoch, "simulated"))
+        open_calls = [actor.id for actor in run.actors.values() if actor.call is not None]
+        if open_calls:
+            self._fail([f"calls of the last owner are still open: {open_calls}"])
+        if run.status is None:
+            await engine.submit(c.StartRun(RUN, self._plan.manifest))
+        elif over(run):
+            await engine.submit(c.ReopenRun())
+
+    async def _work(self) -> bool:
+        conductor = Conductor(self._engine, self._session)
+        deeds = [self._operator(), self._move_wall(), self._interrupt(conductor)]
+        aside = [asyncio.create_task(deed) for deed in deeds]
+        self._working = True
+        try:
+            return await conductor.run()
+        finally:
+            self._working = False
+            for task in aside:
+                task.cancel()
+            await asyncio.gather(*aside, return_exceptions=True)
+
+    def _made_harness(self) -> ApiHarness:
+        engine, store = self._engine, self._store
+        model = self._world.model(store)
+        tools = [spawn_tool(engine, Folder(NOWHERE)), *wait_tools(engine), *worker_tools(engine)]
+        return ApiHarness(
+            owner=engine,
+            gateway=Gateway(engine, lambda name: model),
+            toolbox=Toolbox([*tools, self._world.note_tool(store)]),
+            blobs=RunBlobs(store, RUN, NO_SECRETS),
+            processes=Processes(RUN, NOWHERE),
+            environment={},
+            transcripts=NOWHERE,
+            words=Words(),
+        )
+
+    async def _session(self, actor: ActorId) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        if actor in self._alive:
+            self._world.faults.append(f"{actor}: has two sessions at once")
+        self._alive[actor] = task
+        if actor not in self._store.durable.actors:
+            self._world.faults.append(f"{actor}: runs before it is durable")
+        try:
+            await self._harness.run(actor)
+        finally:
+            del self._alive[actor]
+
+    async def _operator(self) -> None:
+        """Send the letters at their times, also those that are answered already."""
+        inbox = Inbox(self._engine, self._store, RUN)
+        for post in self._plan.letters:
+            await self._sleep_until(post.at)
+            now = self._engine.now().run_ms
+            await self._store.submit(RUN, Letter(post.id, post.data, "operator", now))
+            await inbox.take()
+
+    async def _move_wall(self) -> None:
+        for at, by in self._plan.wall_jumps:
+            await self._sleep_until(at)
+            self._clock.move_wall(by)
+
+    async def _interrupt(self, conductor: Conductor) -> None:
+        """Stop the first owner as the second Ctrl-C does."""
+        at = self._plan.interrupted_at
+        if at is not None and self._engine.epoch == 1:
+            await self._sleep_until(at)
+            self._working = False
+            conductor.suspend()
+
+    async def _sleep_until(self, run_ms: int) -> None:
+        await asyncio.sleep(max(0, run_ms - self._engine.now().run_ms) / 1000)
+
+    def _look(self, secs: float) -> None:
+        """Called whenever nobody can do anything until so much time has passed."""
+        faults = [*self._store.faults, *self._world.faults]
+        if self._working and not self._store.busy and self._engine.failure is None:
+            ending = {actor for actor, task in self._alive.items() if task.cancelling()}
+            rest = Rest(self.state, self._store.durable, self._alive, ending, self._engine.now())
+            faults += at_rest(rest, secs)
+        self._fail(faults)
+
+    def _leaks(self) -> Iterator[str]:
+        """What an owner must not leave behind."""
+        yield from self._store.faults
+        yield from self._world.faults
+        for task in asyncio.all_tasks() - {asyncio.current_task()}:
+            yield f"the task {task.get_name()} is left running"
+
+    def _fail(self, faults: Iterable[str]) -> None:
+        if (found := list(faults)) and not self._failed:
+            self._failed = True
+            raise Broken("\n".join(found[:20]))
+
+
+async def visit(memory: Memory, command: Mailable) -> None:
+    """Leave a command in a run that nobody owns, as `cancel` does: own it, perform nothing."""
+    store = MemoryStore(memory)
+    clock = JumpingClock(asyncio.get_running_loop())
+    engine = await Engine.open(store, RUN, clock, "a visitor")
+    try:
+        await engine.submit(c.OwnRun(engine.epoch, "a visitor", acts=False))
+        await store.submit(RUN, Letter("visit", encode(command), "a visitor", engine.run.run_ms))
+        await Inbox(engine, store, RUN).take()
+    finally:
+        await engine.close()

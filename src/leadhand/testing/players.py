@@ -1,0 +1,291 @@
+"""Players: scripted leads and workers that behave and misbehave as a seed has it.
+
+What a turn says is drawn from (seed, actor, number of the turn), so a turn that is asked again
+says the same. Only trouble on the way (errors, crashes) may depend on how often it was asked.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable
+from random import Random
+from typing import Any
+
+from msgspec import Struct
+
+from leadhand.domain.money import Usage
+from leadhand.errors import ModelError
+from leadhand.model import Request
+from leadhand.models.scripted import Reply, counted
+from leadhand.testing.script import Done, done, turn
+
+MODELS = ("script:cheap", "script:dear")
+FOR_EVER_SECS = 1_000_000.0
+LONG = 70_000
+
+Call = tuple[str, dict[str, Any]]
+
+LEADS = {
+    "orderly": 6,
+    "silent": 2,
+    "liar": 1,
+    "greedy": 3,
+    "stubborn": 1,
+    "random": 4,
+    "endless": 1,
+}
+WORKERS = {"plain": 12, "endless": 2, "mute": 1, "wordy": 1, "disobedient": 1, "unlucky": 2}
+# What a lead of each temper does in a turn, with weights.
+TEMPERS: dict[str, dict[str, float]] = {
+    "greedy": {"spawn": 8, "wait_any": 2, "look": 1, "report": 1},
+    "random": {
+        "spawn": 5,
+        "wait": 4,
+        "wait_any": 3,
+        "cancel": 2,
+        "look": 2,
+        "note": 3,
+        "nonsense": 2,
+        "report": 1,
+        "words": 1,
+        "nothing": 0.3,
+    },
+    "endless": {"note": 5, "look": 2, "spawn": 1},
+}
+
+
+class Trouble(Struct, frozen=True):
+    """What goes wrong on the way of an answer. times: how often; dear: it costs too much."""
+
+    kind: str = ""
+    times: int = 0
+    delay_secs: float = 0.0
+    billed: bool = True
+    retryable: bool = True
+    dear: bool = False
+
+
+class Players:
+    """All who answer in one run. asked counts the requests of each (actor, turn)."""
+
+    def __init__(self, seed: int) -> None:
+        self._seed = seed
+        self.asked: Counter[tuple[str, int]] = Counter()
+
+    def dice(self, *about: object) -> Random:
+        """Randomness that depends on the seed and these words alone."""
+        return Random(":".join(map(str, (self._seed, *about))))
+
+    async def reply(self, request: Request) -> Reply:
+        """The next reply of an actor. Raises ModelError, and RuntimeError to break its harness."""
+        number = turn(request)
+        key = (request.actor_id, number)
+        self.asked[key] += 1
+        dice = self.dice(*key)
+        trouble = self.trouble(request.actor_id, dice)
+        await patience(trouble)
+        if trouble.kind and self.asked[key] <= trouble.times:
+            if trouble.kind == "crash":
+                raise RuntimeError("the script broke")
+            raise ModelError("busy", retryable=trouble.retryable, billed=trouble.billed)
+        says = self.worker if "/" in request.actor_id else self.lead
+        said = says(request, dice)
+        return Reply(text=said.text, calls=said.calls, usage=usage_of(request, dice, trouble.dear))
+
+    def trouble(self, actor: str, dice: Random) -> Trouble:
+        """What goes wrong with a turn."""
+        chance = dice.random()
+        times = dice.choice((1, 1, 1, 2, 9))
+        delay = dice.choice((0.0, 0.01, 0.5, 2.0)) * dice.random()
+        if chance < 0.05:
+            return Trouble("error", times, delay, dice.random() < 0.5, dice.random() < 0.8)
+        if chance < 0.07 or (chance < 0.3 and self.temper(actor) == "unlucky"):
+            return Trouble("crash", times, delay)
+        if chance < 0.10:
+            return Trouble(delay_secs=dice.uniform(1, 400))
+        if chance < 0.11:
+            return Trouble(delay_secs=FOR_EVER_SECS)
+        if chance < 0.12:
+            return Trouble("deaf", 0, delay_secs=dice.uniform(1, 60))
+        return Trouble(delay_secs=delay, dear=chance > 0.97)
+
+    def temper(self, actor: str) -> str:
+        """What kind of lead or worker an actor is."""
+        kinds = WORKERS if "/" in actor else LEADS
+        return self.dice("temper", actor).choices(list(kinds), list(kinds.values()))[0]
+
+    def worker(self, request: Request, dice: Random) -> Reply:
+        """A worker's turn."""
+        number, temper = turn(request), self.temper(request.actor_id)
+        length = self.dice("length", request.actor_id).choice((1, 2, 3, 5, 8))
+        if temper == "endless" or number + 1 < length:
+            return Reply(text="Working.", calls=notes(dice))
+        if temper == "mute":
+            return Reply()
+        if temper == "disobedient" and number < 6:
+            return Reply(calls=(spawn(dice), ("list_workers", {})))
+        return Reply(text="x" * LONG if temper == "wordy" else f"Done by {request.actor_id}.")
+
+    def lead(self, request: Request, dice: Random) -> Reply:
+        """A lead's turn."""
+        temper = self.temper(request.actor_id)
+        if not request.tools and dice.random() < 0.8:
+            return Reply(text=report(request, dice))
+        if temper == "stubborn":
+            stubborn = self.dice("stubborn")
+            if turn(request) < 30:
+                return Reply(calls=(spawn(stubborn, budget=1_000),) * dice.choice((1, 3)))
+            return Reply(text=report(request, dice))
+        if temper in TEMPERS:
+            return by_temper(request, dice, TEMPERS[temper])
+        return self.orderly(request, dice, temper)
+
+    def orderly(self, request: Request, dice: Random, temper: str) -> Reply:
+        """Spawn some, wait for all, end."""
+        plan = self.dice("plan", request.actor_id)
+        wanted, patience_secs = plan.randint(1, 10), plan.choice((None, None, 5, 0))
+        tries = done(request, "spawn_worker")
+        waiting = [each for each in workers(request) if each not in settled(request)]
+        if len(tries) < wanted:
+            together = dice.randint(1, wanted - len(tries))
+            return Reply(calls=tuple(spawn(dice) for _ in range(together)))
+        if waiting and turn(request) < 40:
+            limit = {} if patience_secs is None else {"timeout_secs": patience_secs}
+            return Reply(calls=tuple(("wait_actor", {"actor_id": w, **limit}) for w in waiting))
+        if temper == "silent":
+            return Reply(text="All is done.")
+        return Reply(text=report(request, dice, lies=temper == "liar"))
+
+
+async def patience(trouble: Trouble) -> None:
+    """Let an answer take its time; one kind does not even hear that it was cancelled."""
+    if trouble.kind == "deaf":
+        over = asyncio.get_running_loop().time() + trouble.delay_secs
+        while (left := over - asyncio.get_running_loop().time()) > 0:
+            try:
+                await asyncio.sleep(left)
+            except asyncio.CancelledError:
+                over = min(over, asyncio.get_running_loop().time() + 5)
+    elif trouble.delay_secs:
+        await asyncio.sleep(trouble.delay_secs)
+
+
+def usage_of(request: Request, dice: Random, dear: bool) -> Usage:
+    """What an answer used: no more than was asked for, unless it is a dear one."""
+    read = counted(request, []).input
+    said = dice.randint(1, max(1, request.max_output_tokens))
+    if dear:
+        return Usage(input=read * 8, output=said + dice.choice((0, 5_000)))
+    cached = dice.randint(0, read)
+    fresh = dice.randint(0, read - cached)
+    return Usage(fresh, said, cache_read=cached, cache_creation=read - cached - fresh)
+
+
+def by_temper(request: Request, dice: Random, weights: dict[str, float]) -> Reply:
+    """A turn of one to three deeds; a final one stands alone."""
+    deeds = dice.choices(list(weights), list(weights.values()), k=dice.choice((1, 1, 2, 3)))
+    if deeds[0] == "report":
+        return Reply(text=report(request, dice))
+    if deeds[0] == "words":
+        return Reply(text="I believe that this is enough.")
+    if deeds[0] == "nothing":
+        return Reply()
+    known = workers(request)
+    calls = [DEEDS[deed](dice, known) for deed in deeds if deed in DEEDS]
+    return Reply(text=dice.choice(("", "Going on.")), calls=tuple(calls))
+
+
+def spawn(dice: Random, known: list[str] | None = None, budget: float | None = None) -> Call:
+    """A spawn of any kind, sensible or not."""
+    args: dict[str, Any] = {"prompt": "Do it."}
+    if dice.random() < 0.3:
+        args["label"] = dice.choice(("a", "b"))
+    if dice.random() < 0.15:
+        args["key"] = dice.choice(("one", "two"))
+    if dice.random() < 0.15:
+        args["agent"] = dice.choice(("helper", "helper", "nobody"))
+    if dice.random() < 0.3:
+        args["model"] = dice.choice((*MODELS, *MODELS, "nothing-we-know"))
+    if dice.random() < 0.2:
+        args["timeout_secs"] = dice.choice((1, 5, 60))
+    if dice.random() < 0.2:
+        args["max_turns"] = dice.choice((1, 2, 10))
+    if budget is not None or dice.random() < 0.25:
+        args["budget_usd"] = budget or dice.choice((0.0001, 0.002, 0.01, 0.05, 3.0))
+    return "spawn_worker", args
+
+
+def wait(dice: Random, known: list[str]) -> Call:
+    """A wait for one, by any of its names."""
+    name = dice.choice([*known, *known, *known, "root/W9", "a", "W1"])
+    args: dict[str, Any] = {dice.choice(("worker_id", "task_id", "actor_id")): name}
+    if dice.random() < 0.4:
+        args["timeout_secs"] = dice.choice((0, 1, 30))
+    return dice.choice(("wait_actor", "wait_for_worker", "mcp__leadhand__wait_actor")), args
+
+
+def wait_any(dice: Random, known: list[str]) -> Call:
+    """A wait for the first of some."""
+    some = dice.sample(known, dice.randint(0, len(known)))
+    return "wait_for_any", {dice.choice(("worker_ids", "task_ids")): some}
+
+
+def cancel(dice: Random, known: list[str]) -> Call:
+    """A cancel of one that is there, or not."""
+    return "cancel_worker", {"worker_id": dice.choice([*known, *known, "W7", "root"])}
+
+
+def look(dice: Random, known: list[str]) -> Call:
+    """A look around."""
+    name = dice.choice([*known, "W1"])
+    return dice.choice(
+        (("list_workers", {}), ("house_rules", {}), ("worker_status", {"worker_id": name}))
+    )
+
+
+def nonsense(dice: Random, known: list[str]) -> Call:
+    """A call that no tool takes."""
+    return dice.choice((("spawn_worker", {}), ("fly", {}), ("wait_actor", {"timeout_secs": -1})))
+
+
+def notes(dice: Random) -> tuple[Call, ...]:
+    """One note or several at once."""
+    return tuple(note(dice, []) for _ in range(dice.choice((1, 1, 2, 3))))
+
+
+def note(dice: Random, known: list[str]) -> Call:
+    """A call of the tool whose repetition would be seen."""
+    ending = dice.choices(("fine", "refused", "broken"), (20, 1, 1))[0]
+    return "Note", {"secs": round(dice.choice((0, 0, 0.2, 5)) * dice.random(), 3), "ending": ending}
+
+
+DEEDS: dict[str, Callable[[Random, list[str]], Call]] = {
+    "spawn": spawn,
+    "wait": wait,
+    "wait_any": wait_any,
+    "cancel": cancel,
+    "look": look,
+    "note": note,
+    "nonsense": nonsense,
+}
+
+
+def workers(request: Request) -> list[str]:
+    """The ids of the workers that a lead has got, each once."""
+    got = [each.json.get("worker_id") for each in done(request, "spawn_worker")]
+    return [worker for worker in dict.fromkeys(got) if isinstance(worker, str)]
+
+
+def settled(request: Request) -> set[str]:
+    """The ids of the workers whose results a lead has."""
+    waits: list[Done] = done(request, "wait_actor")
+    return {each.json["worker_id"] for each in waits if each.json.get("settled")}
+
+
+def report(request: Request, dice: Random, lies: bool = False) -> str:
+    """A final report in four sections, true or not."""
+    known = [*workers(request), *(["root/W77"] if lies else [])]
+    status = dice.choice(("success", "success", "partial", "failed"))
+    done_lines = [f"- {worker} — the task — done" for worker in known] or ["- none"]
+    costs = [f"- {worker}: $0.01" for worker in known] or ["- none"]
+    lines = [f"1. STATUS: {status}", "2. COMPLETED", *done_lines, "3. DEFERRED OR FAILED", "- none"]
+    return "\n".join([*lines, "4. COST SUMMARY", *costs])

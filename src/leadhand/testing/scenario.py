@@ -1,0 +1,124 @@
+"""Scenario: the run that a seed makes: its manifest, its operator's letters, and its bad luck."""
+
+from random import Random
+
+from msgspec import Struct
+
+from leadhand.domain import commands as c
+from leadhand.domain.ids import ActorId
+from leadhand.domain.manifest import Agent, HouseRules, Lead, Manifest, Settings
+from leadhand.domain.money import Price, bound
+from leadhand.engine.inbox import Mailable, encode
+from leadhand.testing.players import MODELS
+
+RUN = "simulated"
+# About what a first turn of a simulated actor reads.
+TURN_TOKENS = 8_000
+
+COMMANDS: tuple[Mailable, ...] = (
+    c.DrainRun(),
+    c.DrainRun(),
+    c.CancelRun("enough"),
+    c.CancelActor(ActorId("root/W1"), "not needed"),
+    c.CancelActor(ActorId("root/W2"), "not needed"),
+    c.CancelActor(ActorId("root"), "not needed"),
+)
+
+
+class Post(Struct, frozen=True):
+    """A letter of the operator, and when it is sent (run_ms)."""
+
+    at: int
+    id: str
+    data: bytes
+
+
+class Scenario(Struct, frozen=True):
+    """What happens to one run, beside what its players do.
+
+    disk_ms: the slowest commit. disk_fails: the commit that fails, if any does; after_all: its
+    rows were kept nevertheless. wall_jumps: where the wall clock moves by so much, by run_ms.
+    interrupted_at: when the operator stops the first owner (run_ms).
+    """
+
+    seed: int
+    manifest: Manifest
+    letters: tuple[Post, ...]
+    disk_ms: int
+    disk_fails: int | None
+    after_all: bool
+    wall_jumps: tuple[tuple[int, int], ...]
+    interrupted_at: int | None
+
+
+def scenario(seed: int) -> Scenario:
+    """The scenario of a seed."""
+    dice = Random(f"scenario:{seed}")
+    manifest = manifest_of(dice)
+    limit = manifest.house.lead_timeout_secs * 1000
+    return Scenario(
+        seed=seed,
+        manifest=manifest,
+        letters=letters_of(dice, limit),
+        disk_ms=dice.choice((0, 0, 2, 20)),
+        disk_fails=dice.randint(2, 60) if dice.random() < 0.15 else None,
+        after_all=dice.random() < 0.5,
+        wall_jumps=tuple(
+            (dice.randint(0, min(limit, 60_000)), dice.choice((-1, 1)) * dice.randint(0, 10**9))
+            for _ in range(dice.choice((0, 0, 1)))
+        ),
+        interrupted_at=dice.randint(0, 20_000) if dice.random() < 0.1 else None,
+    )
+
+
+def manifest_of(dice: Random) -> Manifest:
+    """House rules and settings, many of them tight."""
+    roomy = dice.random() < 0.3
+    price = dice.choice((0, 100, 1_000, 3_000)) * 1_000_000
+    prices = {MODELS[0]: priced(dice, price), MODELS[1]: priced(dice, 5 * price)}
+    lead = Settings(
+        model=dice.choice(MODELS),
+        directory="/",
+        max_turns=None if roomy else dice.choice((None, None, 3, 12, 40)),
+        max_tokens=dice.choice((300, 2_000)),
+    )
+    turn = bound(prices[lead.model or ""], TURN_TOKENS, lead.max_tokens or 0)
+    house = HouseRules(
+        max_workers=8 if roomy else dice.choice((1, 2, 3, 4, 4)),
+        budget_nanousd=turn
+        * (1_000 if roomy else dice.choice((1, 3, 6, 10, 20, 30, 100)))
+        // dice.choice((1, 1, 1, 2)),
+        lead_timeout_secs=3_600 if roomy else dice.choice((5, 30, 120, 600)),
+        max_total_spawns=1_000 if roomy else dice.choice((1, 3, 6, 12)),
+        grace_secs=dice.choice((0, 1, 10, 30)),
+    )
+    defaults = Settings(
+        model=dice.choice((None, *MODELS)),
+        timeout_secs=dice.choice((None, 10, 60)),
+        max_turns=None if roomy else dice.choice((None, None, 1, 4, 12)),
+        max_tokens=dice.choice((200, 1_000)),
+        budget_nanousd=dice.choice((None, None, None, 3 * turn)),
+    )
+    helper = Settings(model=MODELS[1], max_turns=3, timeout_secs=20)
+    agents = {"helper": Agent("helps", helper)}
+    return Manifest(
+        Lead("simulated", "Lead a simulated run.", lead), house, defaults, agents, prices
+    )
+
+
+def priced(dice: Random, price: int) -> Price:
+    """A price with a dear cache or a cheap one."""
+    return Price(price, price * 5, cache_read=price // 10, cache_creation=dice.choice((0, price)))
+
+
+def letters_of(dice: Random, limit: int) -> tuple[Post, ...]:
+    """What the operator sends: mostly nothing."""
+    posts = []
+    for number in range(dice.choice((0, 0, 0, 1, 1, 2, 4))):
+        at = int(dice.random() * min(limit, dice.choice((3_000, 20_000, 200_000))) * 1.2)
+        posts.append(Post(at, f"letter-{number}", encode(dice.choice(COMMANDS))))
+    if posts and dice.random() < 0.3:
+        posts.append(Post(posts[0].at + dice.choice((0, 1_000)), posts[0].id, posts[0].data))
+    if dice.random() < 0.05:
+        posts.append(Post(1_000, "torn", b'{"type":"DrainR'))
+    return tuple(sorted(posts, key=lambda post: post.at))

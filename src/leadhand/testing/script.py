@@ -1,0 +1,52 @@
+"""Script: what a scripted model asks of the conversation before it replies."""
+
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from leadhand.model import Prose, Request, ToolResult, ToolUse
+
+
+class Done(Struct, frozen=True):
+    """A tool call that has returned: its arguments and its result."""
+
+    tool: str
+    args: dict[str, Any]
+    text: str
+    is_error: bool
+
+    @property
+    def json(self) -> dict[str, Any]:
+        """The result as an object; empty where it is none."""
+        try:
+            found = msgspec.json.decode(self.text)
+        except msgspec.DecodeError:
+            return {}
+        return found if isinstance(found, dict) else {}
+
+
+def done(request: Request, tool: str = "") -> list[Done]:
+    """The tool calls that have returned, in order; of one tool, or of all."""
+    uses: dict[str, ToolUse] = {}
+    found = []
+    for message in request.messages:
+        for block in message.blocks:
+            if isinstance(block, ToolUse):
+                uses[block.id] = block
+            elif isinstance(block, ToolResult) and block.id in uses:
+                use = uses[block.id]
+                if tool in ("", use.name):
+                    found.append(Done(use.name, use.args, block.content, block.is_error))
+    return found
+
+
+def prompt(request: Request) -> str:
+    """The words that the conversation began with."""
+    first = request.messages[0].blocks
+    return "\n".join(block.text for block in first if isinstance(block, Prose))
+
+
+def turn(request: Request) -> int:
+    """How many answers the model has given before this one."""
+    return sum(message.role == "assistant" for message in request.messages)

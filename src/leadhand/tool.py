@@ -1,0 +1,67 @@
+"""Tool: the port of everything an actor can call, whatever its origin."""
+
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+from msgspec import Struct
+
+from leadhand.domain.ids import ActorId, CallId
+from leadhand.processes import Processes
+
+Role = Literal["lead", "sublead", "worker"]
+LEADS: frozenset[Role] = frozenset({"lead", "sublead"})
+Effect = Literal["reads", "effects", "keyed"]
+
+
+class Blobs(Protocol):
+    """Where tools put what is too long to show."""
+
+    async def put(self, data: bytes) -> str:
+        """Keep data; gives the pointer (`blob:<digest>`) that reads it back."""
+        ...
+
+    async def get(self, pointer: str) -> bytes:
+        """The data behind a pointer. Raises StoreError where there is none."""
+        ...
+
+
+class Caller(Struct, frozen=True):
+    """Who calls, and what it may touch.
+
+    root: its directory, where relative paths start. roots: every directory that its file tools
+    may touch (root first). readable: further directories and files that they may only read.
+    env: the whole environment of its child processes, without keys.
+    """
+
+    actor_id: ActorId
+    role: Role
+    call_id: CallId
+    root: Path
+    roots: tuple[Path, ...]
+    readable: tuple[Path, ...]
+    env: dict[str, str]
+    blobs: Blobs
+    processes: Processes
+
+
+Handler = Callable[[Caller, Any], Awaitable[Any]]
+
+
+class Tool(Struct, frozen=True):
+    """One callable thing. Its schema is generated from `args`.
+
+    effect: `reads` may run again after a crash; `keyed` too, since its call id makes it happen
+    once; `effects` is never repeated. A handler gives text, or a struct that is shown as JSON;
+    it refuses by raising Refused. tidy: removes what a killed process's call left half made.
+    """
+
+    name: str
+    description: str
+    args: type[Struct]
+    roles: frozenset[Role]
+    effect: Effect
+    category: str
+    handler: Handler
+    aliases: tuple[str, ...] = ()
+    tidy: Callable[[Caller, Any], None] | None = None

@@ -1,0 +1,170 @@
+"""Spawn: the tool by which a lead starts a worker."""
+
+from pathlib import Path
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+from leadhand.domain import commands as c
+from leadhand.domain.ids import ActorId
+from leadhand.domain.manifest import Manifest, Settings, layered
+from leadhand.domain.money import from_usd
+from leadhand.errors import Bug, InvalidArguments, OutsideWorkspace, UnknownActor
+from leadhand.folder import Folder
+from leadhand.harness import Owner
+from leadhand.tool import LEADS, Caller, Tool
+from leadhand.views.remaining import Remaining, remaining
+
+LIST_MAX = 100
+KEY_MAX = 200
+PATH_MAX = 4_096
+
+
+class SpawnWorker(Struct, frozen=True, forbid_unknown_fields=True):
+    """The arguments of spawn_worker."""
+
+    prompt: Annotated[
+        str,
+        Meta(
+            min_length=1,
+            description="Everything the worker needs to know; it sees nothing of your "
+            "conversation. Absolute paths, and what its answer must contain.",
+        ),
+    ]
+    agent: Annotated[str, Meta(description="An agent that the manifest defines.")] = ""
+    model: Annotated[str | None, Meta(description="Another model than the default.")] = None
+    tools: (
+        Annotated[
+            list[str],
+            Meta(max_length=LIST_MAX, description="The work tools it may use, as [Read, Bash]."),
+        ]
+        | None
+    ) = None
+    directory: Annotated[
+        str | None, Meta(description="Where it works; inside your own directories.")
+    ] = None
+    add_dirs: (
+        Annotated[
+            list[str],
+            Meta(max_length=LIST_MAX, description="Further directories it may read and write."),
+        ]
+        | None
+    ) = None
+    timeout_secs: Annotated[int, Meta(ge=1, le=86_400)] | None = None
+    budget_usd: (
+        Annotated[float, Meta(gt=0, description="An envelope of its own, in dollars.")] | None
+    ) = None
+    max_turns: Annotated[int, Meta(ge=1, le=1_000)] | None = None
+    label: Annotated[str, Meta(description="A few words that say what it is for.")] = ""
+    key: Annotated[
+        str,
+        Meta(
+            max_length=KEY_MAX,
+            description="The same key again gives the same worker instead of another.",
+        ),
+    ] = ""
+
+
+class Spawned(Struct, frozen=True, omit_defaults=True):
+    """A worker that exists."""
+
+    worker_id: ActorId
+    session: str
+    workspace: str
+    output_file: str
+    remaining: Remaining
+    already: bool = False
+
+
+def spawn_tool(owner: Owner, folder: Folder) -> Tool:
+    """The tool, for one run."""
+
+    async def spawn(caller: Caller, args: SpawnWorker) -> Spawned:
+        settings = settings_of(owner.run.manifest, caller, args)
+        command = c.SpawnActor(
+            caller.actor_id,
+            caller.call_id,
+            args.prompt,
+            key=args.key,
+            agent=args.agent,
+            label=args.label,
+            settings=settings,
+        )
+        events = await owner.submit(command)
+        worker = owner.run.live(caller.actor_id).keys.get(args.key or caller.call_id)
+        if worker is None:
+            raise Bug("a spawn gave no worker")
+        return Spawned(
+            worker_id=worker,
+            session=f"{owner.run.id}/{worker}",
+            workspace=settings.directory or "",
+            output_file=str(folder.transcript(worker)),
+            remaining=remaining(owner.run, caller.actor_id, owner.now()),
+            already=not events,
+        )
+
+    return Tool(
+        name="spawn_worker",
+        description="Start a worker in the background and get its worker_id at once. It runs "
+        "concurrently with you; wait for it with wait_actor.",
+        args=SpawnWorker,
+        roles=LEADS,
+        effect="keyed",
+        category="orchestration",
+        handler=spawn,
+    )
+
+
+def settings_of(manifest: Manifest | None, caller: Caller, args: SpawnWorker) -> Settings:
+    """What the call itself sets, with directories resolved inside the caller's own.
+
+    Directories that it leaves open are the operator's for the agent, else those of the caller.
+    """
+    try:
+        budget = None if args.budget_usd is None else from_usd(args.budget_usd)
+    except ValueError as error:
+        raise InvalidArguments(f"budget_usd: {error}") from error
+    assert manifest is not None
+    agent = manifest.agents.get(args.agent)
+    wide = layered(agent.settings if agent else Settings(), manifest.defaults)
+    directory = wide.directory or str(caller.root)
+    if args.directory:
+        directory = within(caller, args.directory)
+    if not Path(directory).is_dir():
+        raise InvalidArguments(f"directory: {directory} is not a directory")
+    add_dirs = wide.add_dirs
+    if args.add_dirs is not None:
+        add_dirs = tuple(within(caller, each) for each in args.add_dirs)
+    elif add_dirs is None:
+        add_dirs = tuple(str(root) for root in caller.roots if str(root) != directory)
+    return Settings(
+        model=args.model,
+        tools=None if args.tools is None else tuple(args.tools),
+        directory=directory,
+        add_dirs=add_dirs,
+        timeout_secs=args.timeout_secs,
+        max_turns=args.max_turns,
+        budget_nanousd=budget,
+    )
+
+
+def within(caller: Caller, text: str) -> str:
+    """The directory, resolved. Raises OutsideWorkspace where the caller may not write."""
+    if "\0" in text:
+        raise InvalidArguments("a path holds a NUL byte")
+    if len(text) > PATH_MAX:
+        raise InvalidArguments(f"a path is longer than {PATH_MAX} characters")
+    found = (caller.root / text).resolve()
+    if any(found.is_relative_to(root) for root in caller.roots):
+        return str(found)
+    raise OutsideWorkspace(
+        f"{found} is outside your directories: {', '.join(map(str, caller.roots))}"
+    )
+
+
+def named(worker_id: str, task_id: str, actor_id: str) -> str:
+    """The actor that an argument names under any of its three names."""
+    name = worker_id or task_id or actor_id
+    if not name:
+        raise UnknownActor("no worker_id was given")
+    return name

@@ -1,0 +1,1 @@
+"""Work tools: files, commands and git, named and shaped as Claude Code has them."""

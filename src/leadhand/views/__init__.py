@@ -1,0 +1,1 @@
+"""Views: pure folds of events and state, for people and for models."""

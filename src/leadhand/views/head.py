@@ -1,0 +1,61 @@
+"""Head: the one row of a run that `list` and `status` read."""
+
+import msgspec
+from msgspec import Struct
+
+from leadhand.domain.ids import ROOT
+from leadhand.domain.rules.run import reopenable
+from leadhand.domain.state import Run
+from leadhand.domain.text import one_line
+
+
+class Head(Struct, frozen=True, omit_defaults=True):
+    """A run in brief. Money in nano-dollars, times in milliseconds of wall clock."""
+
+    run_id: str = ""
+    lead: str = ""
+    status: str = ""
+    started_wall_ms: int = 0
+    finished_wall_ms: int | None = None
+    run_ms: int = 0
+    spent: int = 0
+    budget: int = 0
+    live: int = 0
+    settled: int = 0
+    failed: int = 0
+    draining: bool = False
+    cancelled: bool = False
+    reopenable: bool = False
+    preview: str = ""
+
+
+def head_of(run: Run) -> Head:
+    """The run in brief."""
+    lead = run.records.get(ROOT)
+    return Head(
+        run_id=run.id,
+        lead=run.manifest.lead.id if run.manifest else "",
+        status=run.status or "",
+        started_wall_ms=run.started_wall_ms,
+        finished_wall_ms=run.finished_wall_ms,
+        run_ms=run.run_ms,
+        spent=run.spent,
+        budget=run.house.budget_nanousd,
+        live=len(run.actors),
+        settled=len(run.records),
+        failed=sum(each.status != "Success" for each in run.records.values()),
+        draining=run.drain_until is not None,
+        cancelled=run.cancelled is not None,
+        reopenable=reopenable(run),
+        preview=one_line(lead.preview) if lead else "",
+    )
+
+
+def head(run: Run) -> bytes:
+    """The head as it is stored."""
+    return msgspec.json.encode(head_of(run))
+
+
+def read(data: bytes) -> Head:
+    """A stored head; a newer one's further fields are ignored."""
+    return msgspec.json.decode(data, type=Head) if data else Head()

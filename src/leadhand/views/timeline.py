@@ -1,0 +1,156 @@
+"""Timeline: what happened in a run, one line of words for each event."""
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from leadhand.domain import events as e
+from leadhand.domain.clock import At
+from leadhand.domain.ids import ActorId
+from leadhand.domain.money import show
+from leadhand.views.record import iso
+from leadhand.views.words import counted, line, listed, model_name, names, span
+
+Words = Callable[[Any], str]
+
+
+class Entry(Struct, frozen=True):
+    """One event for people. step: whether it shows that work goes on; the rest is detail."""
+
+    seq: int
+    wall_ms: int
+    actor: ActorId
+    text: str
+    step: bool
+
+
+def entry(at: At, event: e.Event) -> Entry:
+    """One event for people."""
+    text = line(TEXTS[type(event)](event), 300)
+    return Entry(at.seq, at.now.wall_ms, event.actor, text, is_step(event))
+
+
+def fields(at: At, event: e.Event) -> dict[str, Any]:
+    """One event for programs: seq, at, run_ms, actor, type, and the fields that are set."""
+    body = msgspec.to_builtins(event)
+    place = {"seq": at.seq, "at": iso(at.now.wall_ms), "run_ms": at.now.run_ms}
+    return {**place, "actor": event.actor, "type": type(event).__name__, **body}
+
+
+def is_step(event: e.Event) -> bool:
+    """Whether the event belongs to the short form."""
+    if isinstance(event, e.ToolReturned):
+        return event.is_error
+    if isinstance(event, e.TurnRecorded):
+        return bool(event.intents)
+    return not isinstance(event, DETAILS)
+
+
+def began(event: e.RunStarted) -> str:
+    """The house rules that a run began with."""
+    if event.manifest is None:
+        return "the run began"
+    house = event.manifest.house
+    return (
+        f"the run began: lead {event.manifest.lead.id}, at most "
+        f"{counted(house.max_workers, 'worker')} at a time, {show(house.budget_nanousd)}, "
+        f"{span(house.lead_timeout_secs * 1000)}"
+    )
+
+
+def owned(event: e.RunOwned) -> str:
+    """Who took the run, and what for."""
+    return f"{event.who} {'runs it' if event.acts else 'left a command for it'}"
+
+
+def spawned(event: e.ActorSpawned) -> str:
+    """Who started whom, and for what."""
+    what = event.label or event.prompt
+    if event.role != "worker":
+        return f"started as {event.role}: {line(what, 120)}"
+    money = f" with {show(event.envelope)}" if event.envelope is not None else ""
+    agent = f" as {event.agent}" if event.agent else ""
+    return f"spawned by {event.parent}{agent}{money}: {line(what, 120)}"
+
+
+def settled(event: e.ActorSettled) -> str:
+    """How a stint ended, and the last words or the error."""
+    if event.status == "Success":
+        return f"succeeded: {line(event.final, 160)}" if event.final else "succeeded"
+    return f"settled as {event.status}: {line(event.error or event.final, 200)}"
+
+
+def money(amount: int) -> str:
+    """What something cost, where it cost anything."""
+    return f" ({show(amount)})" if amount else ""
+
+
+def turn(event: e.TurnRecorded) -> str:
+    """What the model asked for, or said."""
+    steps = [intent.step or intent.tool for intent in event.intents]
+    what = f"calls {listed(steps, 3)}" if steps else f"says {line(event.words, 160)}"
+    return what + money(event.cost)
+
+
+def admitted(event: e.CallAdmitted) -> str:
+    """Which model is asked, and what it may cost at most."""
+    most = f", at most {show(event.bound)}" if event.bound else ""
+    return f"asks {model_name(event.model)}{most}" + (", for the last time" if event.final else "")
+
+
+def waits(event: e.WaitOpened) -> str:
+    """For whom an actor waits."""
+    each = "the first of " if event.any and len(event.targets) > 1 else ""
+    return f"waits for {each}{names(event.targets)}"
+
+
+def checked(event: e.ReportChecked) -> str:
+    """What the report says, and whether the log agrees."""
+    whose = "its report" if event.by == "lead" else "a report written from the log"
+    if not event.mismatches:
+        return f"{whose} says {event.report.status}"
+    return (
+        f"{whose} says {event.report.status}, the log disagrees in "
+        f"{counted(len(event.mismatches), 'point')}: {listed(event.mismatches, 1)}"
+    )
+
+
+def returned(event: e.ToolReturned) -> str:
+    """Whether a tool went well, and how its result begins."""
+    return f"tool {'failed' if event.is_error else 'returned'}: {line(event.content, 120)}"
+
+
+TEXTS: dict[type, Words] = {
+    e.ActorEnding: lambda it: f"is being ended as {it.status} by {it.by}: {it.reason}",
+    e.SessionCrashed: lambda it: f"its session crashed and starts again: {it.error}",
+    e.ActorSettled: settled,
+    e.ActorContinued: lambda it: "goes on with its conversation",
+    e.ExitLate: lambda it: f"its session ended late ({it.outcome}); nothing changes",
+    e.CallAdmitted: admitted,
+    e.CallDeferred: lambda it: f"its call waits for {it.why}",
+    e.CallCut: lambda it: f"its call ended without an answer: {it.why}{money(it.charged)}",
+    e.BoundExceeded: lambda it: f"an answer cost {show(it.excess)} more than its bound",
+    e.WindDownBegan: lambda it: f"winds down: {it.why}" + (", one call is left" * it.final),
+    e.SpawnRefused: lambda it: f"a spawn was refused: {it.code}",
+    e.DeadlineNeared: lambda it: "was told that its time is nearly up",
+    e.ActorExpired: lambda it: "its time is up; one call is left",
+    e.WrapUpAsked: lambda it: f"was asked to wrap up: {it.why}",
+    e.MessageSent: lambda it: f"message from {it.sender}: {line(it.text, 160)}",
+    e.ReportAsked: lambda it: "ended without a report and was asked for one",
+    e.ReportChecked: checked,
+    e.RunStarted: began,
+    e.RunOwned: owned,
+    e.RunDraining: lambda it: f"draining, asked by {it.by}: nothing new starts",
+    e.RunCancelled: lambda it: f"cancelled by {it.by}: {it.reason}",
+    e.RunReopened: lambda it: "the drained run was taken up again",
+    e.RunFinished: lambda it: f"the run ended: {it.status}",
+    e.ActorSpawned: spawned,
+    e.TurnRecorded: turn,
+    e.TurnLate: lambda it: f"an answer came too late{money(it.booked)}",
+    e.ToolReturned: returned,
+    e.ToolLate: lambda it: "a tool returned too late; nothing changes",
+    e.WaitOpened: waits,
+}
+DETAILS = (e.ExitLate, e.CallAdmitted, e.DeadlineNeared, e.MessageSent, e.ToolLate, e.TurnLate)

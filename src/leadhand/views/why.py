@@ -1,0 +1,373 @@
+"""Why: what a run or an actor waits for, since when, what happens next, and what it has cost."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+from msgspec import Struct
+
+from leadhand.domain import events as e
+from leadhand.domain.clock import At, Now
+from leadhand.domain.ids import ROOT, ActorId
+from leadhand.domain.money import as_usd, show
+from leadhand.domain.rules.actor import CRASHES_MAX
+from leadhand.domain.rules.run import over, reopenable
+from leadhand.domain.state import Actor, Record, Run
+from leadhand.views.words import (
+    counted,
+    doing,
+    line,
+    listed,
+    model_name,
+    names,
+    order,
+    span,
+    state_of,
+)
+
+# The events that an explanation may need beside the state.
+TELLING = (
+    e.ActorEnding,
+    e.CallCut,
+    e.ReportChecked,
+    e.RunCancelled,
+    e.SessionCrashed,
+    e.SpawnRefused,
+)
+
+
+class Scene(Struct, frozen=True):
+    """What an explanation needs beside the state. held: who owns the run now, if anybody. resume:
+    the command that continues it. happened: its TELLING events, in order."""
+
+    now: Now
+    held: str
+    resume: str
+    happened: Sequence[tuple[At, e.Event]] = ()
+
+
+class Why(Struct, frozen=True, omit_defaults=True):
+    """One explanation. about: an actor's id, or empty for the run. waiting_ms: how long it has
+    waited; left_ms: how long until `next` happens at the latest; both in run time."""
+
+    about: str
+    state: str
+    waits_for: str = ""
+    waiting_ms: int | None = None
+    next: str = ""
+    left_ms: int | None = None
+    cost_usd: float = 0.0
+    sentences: tuple[str, ...] = ()
+
+
+class Standing(Struct, frozen=True):
+    """What an actor waits for. since, until: run_ms, where there is such an instant."""
+
+    target: str
+    next: str
+    since: int | None = None
+    until: int | None = None
+
+
+def actor(run: Run, actor_id: ActorId, scene: Scene) -> Why:
+    """Why an actor stands as it does."""
+    record = run.records.get(actor_id)
+    if record is not None:
+        return of_settled(run, record, scene)
+    one = run.actors[actor_id]
+    stands = waits_for(run, one, scene)
+    now_ms = scene.now.run_ms
+    waiting_ms = None if stands.since is None else max(0, now_ms - stands.since)
+    already = "" if waiting_ms is None else f", for {span(waiting_ms)} now"
+    sentences = [
+        f"{called(one)} is {state_of(one)}.",
+        f"It waits for {stands.target}{already}.",
+        *unowned(run, one, scene),
+        f"Next: {stands.next}{within(stands.until, now_ms)}.",
+        *its_time(run, one, now_ms),
+        *troubles(one, scene),
+        spent(one),
+    ]
+    return Why(
+        about=one.id,
+        state=state_of(one) if scene.held else "interrupted",
+        waits_for=stands.target,
+        waiting_ms=waiting_ms,
+        next=stands.next,
+        left_ms=None if stands.until is None else max(0, stands.until - now_ms),
+        cost_usd=as_usd(one.spent),
+        sentences=tuple(sentences),
+    )
+
+
+def called(one: Actor | Record) -> str:
+    """An actor with its label."""
+    return f"{one.id} ({line(one.label, 80)})" if one.label else one.id
+
+
+def waits_for(run: Run, one: Actor, scene: Scene) -> Standing:
+    """What a live actor waits for, and what then happens; the narrowest reason first."""
+    if one.ending is not None:
+        return ending(one, scene)
+    if one.deferral is not None:
+        return deferral(run, one)
+    if one.call is not None:
+        after = "it settles" if one.call.final else "its answer is recorded, and its tools run"
+        return Standing(f"{model_name(one.model)} to answer", after, one.call.since, end_of(one))
+    if one.tools:
+        return tools(run, one, scene)
+    if scene.now.run_ms < one.retry_at:
+        what = f"its session, which crashed {counted(one.crashes, 'time')}, to be started again"
+        since = since_last(one, e.SessionCrashed, scene)
+        return Standing(what, "it goes on from what is durable", since, one.retry_at)
+    which = "first" if one.started_at is None else "next"
+    since = one.spawned_at if one.started_at is None else None
+    return Standing(f"its {which} call to be admitted", "the call leaves", since)
+
+
+def end_of(one: Actor) -> int | None:
+    """When an actor's time is up at the latest."""
+    ends = [each for each in (one.stop_at, one.deadline) if each is not None]
+    return min(ends, default=None)
+
+
+def since_last(one: Actor, kind: type[e.Event], scene: Scene) -> int | None:
+    """When an actor's last event of a kind happened (run_ms)."""
+    found = [at for at, each in scene.happened if isinstance(each, kind) and each.actor == one.id]
+    return found[-1].now.run_ms if found else None
+
+
+def ending(one: Actor, scene: Scene) -> Standing:
+    """Of an actor that is being ended."""
+    assert one.ending is not None
+    why = f"{line(one.ending.reason)}, by {one.ending.by}"
+    target = f"{names(one.live_children)} to settle" if one.live_children else "its session to stop"
+    since = since_last(one, e.ActorEnding, scene)
+    return Standing(target, f"it settles as {one.ending.status} ({why})", since)
+
+
+def deferral(run: Run, one: Actor) -> Standing:
+    """Of an actor whose next call is not admitted yet."""
+    held_back, envelope = one.deferral, run.envelopes[one.pool]
+    assert held_back is not None
+    if held_back.needed:
+        target = (
+            f"money: its next call needs {show(held_back.needed)}, and of {show(envelope.limit)} "
+            f"{show(envelope.spent)} is spent and {show(envelope.reserved)} is reserved by calls "
+            "in flight"
+        )
+        after = "it is asked for again as calls settle, then made smaller, then refused"
+    else:
+        target = f"{names(one.live_children) or 'its workers'} to settle before its last call"
+        after = "the last call leaves, without those who have not settled"
+    return Standing(target, after, held_back.since, held_back.until)
+
+
+def tools(run: Run, one: Actor, scene: Scene) -> Standing:
+    """Of an actor whose tool calls are open: it waits for others, or for its own work."""
+    since = min(tool.since for tool in one.tools.values())
+    if not one.waits or len(one.waits) < len(one.tools):
+        steps = [line(tool.step or tool.tool, 100) for tool in one.tools.values()]
+        after = "its model reads the results"
+        return Standing(f"{listed(steps, 3)} to return", after, since, end_of(one))
+    waits = list(one.waits.values())
+    targets = sorted({target for wait in waits for target in wait.targets}, key=order)
+    alive = [run.actors[target] for target in targets if target in run.actors]
+    each = [f"{worker.id} ({doing(worker, scene.now) or state_of(worker)})" for worker in alive]
+    first = "the first of " if len(alive) > 1 and all(wait.any for wait in waits) else ""
+    target = f"{first}{listed(each)} to settle" if each else "the result of a settled worker"
+    after = "it gets the results; without them, it is told so and goes on"
+    return Standing(target, after, since, min(wait.until for wait in waits))
+
+
+def unowned(run: Run, one: Actor, scene: Scene) -> Iterator[str]:
+    """What it means for an actor that nobody runs the run."""
+    if scene.held:
+        return
+    yield f"But nobody runs the run: its clock stands still until `{scene.resume}`."
+    if one.ending is not None:
+        return
+    if one.call is not None:
+        bound = show(one.call.bound)
+        yield f"Then the call in flight counts as spent ({bound}) and is asked again."
+    if any(tool.effect == "effects" for tool in one.tools.values()):
+        yield "Then its model is told that the outcome of the open tool call is unknown."
+
+
+def within(until: int | None, now_ms: int) -> str:
+    """Until when at the latest."""
+    if until is None:
+        return ""
+    return f", in {span(until - now_ms)} at the latest" if until > now_ms else ", now"
+
+
+def its_time(run: Run, one: Actor, now_ms: int) -> Iterator[str]:
+    """How an actor's own time runs out, and what follows."""
+    if one.ending is not None:
+        return
+    if one.stop_at is not None:
+        yield f"It ends in {span(one.stop_at - now_ms)} at the latest: {one.stop_why}."
+    elif one.deadline is not None:
+        left = f"Its own time is up in {span(one.deadline - now_ms)} (of {span(one.timeout_ms)})"
+        if one.role == "worker":
+            yield f"{left}; it then settles as TimedOut."
+        else:
+            grace = span(run.house.grace_secs * 1000)
+            yield f"{left}; its workers then have {grace} to wrap up, and it has one last turn."
+
+
+def troubles(one: Actor, scene: Scene) -> Iterator[str]:
+    """What has gone wrong with a live actor so far."""
+    if one.winding:
+        yield f"It was told to wind down ({one.winding})."
+    if one.mail:
+        verb = "goes" if len(one.mail) == 1 else "go"
+        yield f"{counted(len(one.mail), 'message')} to it {verb} with its next call."
+    crashes = [each for _, each in scene.happened if isinstance(each, e.SessionCrashed)]
+    errors = [each.error for each in crashes if each.actor == one.id]
+    if one.crashes and errors:
+        yield (
+            f"Its session crashed {counted(one.crashes, 'time')} in a row, the last time with "
+            f'"{line(errors[-1])}"; {CRASHES_MAX} in a row fail it.'
+        )
+    if one.refusals_in_row:
+        yield f"Turns in a row whose spawns were refused: {one.refusals_in_row}{codes(scene)}."
+
+
+def codes(scene: Scene) -> str:
+    """Why spawns of the run were refused, with how often."""
+    refused = [each for _, each in scene.happened if isinstance(each, e.SpawnRefused)]
+    found = Counter(each.code for each in refused).most_common()
+    return f" ({', '.join(f'{number} {code}' for code, number in found)})" if found else ""
+
+
+def spent(one: Actor | Record) -> str:
+    """What an actor itself has cost."""
+    call = one.call if isinstance(one, Actor) else None
+    more = f"; {show(call.bound)} more is reserved for the call in flight" if call else ""
+    return f"It has cost {show(one.spent)} in {counted(one.turns, 'turn')}{more}."
+
+
+def of_settled(run: Run, record: Record, scene: Scene) -> Why:
+    """Why a settled actor settled as it did."""
+    own = [each for _, each in scene.happened if each.actor == record.id]
+    by = [each.by for each in own if isinstance(each, e.ActorEnding)]
+    how = f"{called(record)} settled as {record.status} after {span(record.duration_ms)}"
+    how += f": {line(record.error, 500)}" if record.error else ""
+    sentences = [how + (f" (by {by[-1]})." if by else ".")]
+    if not record.turns:
+        sentences.append("It never had a turn: its model gave no answer.")
+    for each in own if record.status != "Success" else ():
+        if isinstance(each, e.SessionCrashed):
+            sentences.append(f"Its session crashed: {line(each.error, 300)}.")
+        elif isinstance(each, e.CallCut):
+            sentences.append(f"A call of it ended without an answer: {line(each.why)}.")
+    if record.preview:
+        sentences.append(f'Its last words: "{line(record.preview)}"')
+    after = "nothing, for it has settled"
+    if record.parent in run.actors:
+        after += f"; {record.parent} decides what follows"
+    sentences += [f"Next: {after}.", spent(record)]
+    return Why(
+        about=record.id,
+        state=record.status,
+        next=after,
+        cost_usd=as_usd(record.spent),
+        sentences=tuple(dict.fromkeys(sentences)),
+    )
+
+
+def whole_run(run: Run, scene: Scene) -> Why:
+    """Why a run stands as it does."""
+    if run.status is None:
+        state, sentences = "empty", never_began(scene)
+    elif over(run):
+        state, sentences = run.status, finished(run, scene)
+    elif scene.held:
+        state, sentences = "running", going_on(run, scene)
+    else:
+        state, sentences = "interrupted", interrupted(run, scene)
+    said = list(sentences)
+    refusals = sum(isinstance(each, e.SpawnRefused) for _, each in scene.happened)
+    if refusals:
+        said.append(f"Spawns refused: {refusals}{codes(scene)}.")
+    said.append(f"It has cost {show(run.spent)} of {show(run.house.budget_nanousd)}.")
+    return Why("", state, cost_usd=as_usd(run.spent), sentences=tuple(said))
+
+
+def never_began(scene: Scene) -> Iterator[str]:
+    """Of a run without an event."""
+    if scene.held:
+        yield f"The run is just being started by {scene.held}."
+    else:
+        yield "The run never began: the process that made it ended before. Dispatch it again."
+
+
+def going_on(run: Run, scene: Scene) -> Iterator[str]:
+    """Of a run that somebody runs."""
+    now_ms = scene.now.run_ms
+    live = counted(len(run.actors) - (ROOT in run.actors), "live worker")
+    yield f"The run is run by {scene.held}; it has run for {span(now_ms)} and has {live}."
+    if run.cancelled is not None:
+        yield f"It was cancelled ({line(run.cancelled)}); its actors are being ended."
+    if run.drain_until is not None:
+        yield (
+            "It is draining: nothing new starts, and everybody was told to wrap up. What is not "
+            f"done in {span(run.drain_until - now_ms)} waits for `{scene.resume}`."
+        )
+
+
+def interrupted(run: Run, scene: Scene) -> Iterator[str]:
+    """Of a run that is not over and that nobody runs."""
+    was = f" Its last owner was {line(run.owner)}." if run.owner else ""
+    yield f"The run was interrupted after {span(run.run_ms)}: nobody runs it.{was}"
+    live = counted(len(run.actors), "actor")
+    if run.cancelled is not None:
+        yield (
+            f"It was cancelled ({line(run.cancelled)}): `{scene.resume}` settles its {live} as "
+            "Cancelled and starts nothing."
+        )
+    else:
+        yield f"`{scene.resume}` goes on with its {live} where they were."
+
+
+def finished(run: Run, scene: Scene) -> Iterator[str]:
+    """Of a run that is over: its status, and all that led to it."""
+    lead = run.records[ROOT]
+    workers = [each for each in run.records.values() if each.id != ROOT]
+    failed = [each for each in workers if each.status != "Success"]
+    yield f"The run is over after {span(run.run_ms)}: {run.status}."
+    for _, event in scene.happened:
+        if isinstance(event, e.RunCancelled):
+            yield f"It was cancelled by {event.by}: {line(event.reason)}."
+    if lead.status != "Success":
+        yield f"Its lead settled as {lead.status}: {line(lead.error)}."
+    yield from reported(scene)
+    if failed:
+        each = [f"{called(one)} {one.status}: {line(one.error, 120)}" for one in failed]
+        yield f"{len(failed)} of {counted(len(workers), 'worker')} did not succeed: {listed(each)}."
+    elif workers:
+        yield f"{counted(len(workers), 'worker')}, and none failed."
+    else:
+        yield "It had no workers."
+    if reopenable(run):
+        yield f"It was drained before its work was done: `{scene.resume}` takes it up again."
+
+
+def reported(scene: Scene) -> Iterator[str]:
+    """What the report says, and where the log disagrees."""
+    checked = [each for _, each in scene.happened if isinstance(each, e.ReportChecked)]
+    if not checked:
+        return
+    last = checked[-1]
+    if last.by == "runtime":
+        yield f"Its lead gave no report; the one written from the log says {last.report.status}."
+    else:
+        yield f"Its lead's report says {last.report.status}."
+    for mismatch in last.mismatches:
+        yield f"The log disagrees: {line(mismatch)}."
+
+
+def unwell(run: Run) -> list[ActorId]:
+    """The actors that want an explanation: those that live, and workers that failed."""
+    failed = [each.id for each in run.records.values() if each.status != "Success"]
+    return [*run.actors, *(each for each in failed if each != ROOT)]

@@ -1,0 +1,167 @@
+"""Invariants: each sentence is said of a run in which it does not hold, and of no other."""
+
+from collections.abc import Callable
+
+import pytest
+
+from leadhand.domain import commands as c
+from leadhand.domain.ids import ROOT, ActorId, CallId
+from leadhand.domain.invariants import broken
+from leadhand.domain.state import Call, Deferral, Run
+from tests.rules.world import UNIT, World
+
+RICH, POOR, GONE = ActorId("root/W1"), ActorId("root/W2"), ActorId("root/W3")
+
+
+def sound() -> World:
+    """A run with a worker of its own money, one that is held for and calls, and one settled."""
+    world = World(max_workers=3)
+    world.turn()
+    world.spawn(budget_nanousd=50_000)
+    poor = world.spawn()
+    world.settled()
+    world.admit(poor)
+    return world
+
+
+def calling(run: Run) -> None:
+    call = run.actors[POOR].call
+    assert call is not None
+    run.actors[POOR].deferral = Deferral(call.id, 1, "why", 0, 1)
+
+
+def late_lead(run: Run) -> None:
+    run.actors[RICH].live_children = [POOR]
+
+
+def overdrawn(run: Run) -> None:
+    run.envelopes[ROOT].limit = 10
+
+
+def add(owner: ActorId, part: str, amount: int) -> Callable[[Run], None]:
+    """Change a part of an envelope."""
+
+    def change(run: Run) -> None:
+        envelope = run.envelopes[owner]
+        setattr(envelope, part, getattr(envelope, part) + amount)
+
+    return change
+
+
+def each_of(part: str) -> Callable[[Run], None]:
+    """Make a part of an envelope negative."""
+
+    def change(run: Run) -> None:
+        setattr(run.envelopes[RICH], part, -1)
+
+    return change
+
+
+def doubled(run: Run) -> None:
+    run.records[RICH] = run.records[GONE]
+
+
+def disowned(run: Run) -> None:
+    run.actors[ROOT].live_children.remove(RICH)
+
+
+def ghost(run: Run) -> None:
+    run.actors[ROOT].live_children.append(GONE)
+
+
+def poolless(run: Run) -> None:
+    run.actors[RICH].pool = ActorId("nowhere")
+
+
+def tireless(run: Run) -> None:
+    run.actors[RICH].turns = run.actors[RICH].turns_max + 2
+
+
+def finished(run: Run) -> None:
+    run.finished_wall_ms = 1
+
+
+def spent_more(run: Run) -> None:
+    run.spent += 1
+
+
+def dearer(run: Run) -> None:
+    run.records[GONE].spent += 1
+
+
+def cheaper(run: Run) -> None:
+    run.models[UNIT].spent -= 1
+
+
+def crowded(run: Run) -> None:
+    run.manifest = World(max_workers=1).run.manifest
+
+
+def spawned(run: Run) -> None:
+    run.spawned_total = 1_001
+
+
+def kept(run: Run) -> None:
+    run.envelopes[GONE] = run.envelopes[RICH]
+
+
+def test_a_run_that_only_the_rules_have_touched_is_sound() -> None:
+    assert broken(sound().run) == []
+    assert broken(Run()) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        *((each_of(part), f"{RICH}: {part} is negative") for part in "spent excess".split()),
+        *((each_of(part), f"{RICH}: {part} is negative") for part in "reserved held".split()),
+        *((each_of(part), f"{RICH}: {part} is negative") for part in "granted slice".split()),
+        (overdrawn, "root: more is spent and set aside than its limit and excess"),
+        (
+            add(ROOT, "reserved", 1),
+            "root: what is reserved is not what its calls in flight may cost",
+        ),
+        (
+            add(ROOT, "held", 1),
+            "root: what is held is not what its workers' estimates still claim",
+        ),
+        (
+            add(ROOT, "granted", 1),
+            "root: what is granted is not what its children may still spend",
+        ),
+        (kept, f"{GONE}: a settled actor keeps a report slice"),
+        (add(ROOT, "spent", 1), "the run's spend is not that of its root envelope"),
+        (dearer, "what the actors have spent is not what the run has"),
+        (spent_more, "the models have not cost what the run has spent"),
+        (cheaper, "the models have not cost what the run has spent"),
+        (doubled, f"{RICH}: is live and settled"),
+        (disowned, f"{RICH}: its parent does not know it"),
+        (ghost, f"{ROOT}: its child {GONE} is not live"),
+        (poolless, f"{RICH}: draws on an envelope that is not there"),
+        (calling, f"{POOR}: its call is both in flight and waiting"),
+        (tireless, f"{RICH}: took more turns than it may"),
+        (late_lead, f"{RICH}: a worker has workers"),
+        (finished, "the run is finished and someone is live"),
+        (crowded, "more workers are live than max_workers"),
+        (spawned, "more workers were spawned than max_total_spawns"),
+    ],
+)
+def test_a_sentence_that_does_not_hold_is_said(
+    change: Callable[[Run], None], sentence: str
+) -> None:
+    run = sound().run
+    change(run)
+    assert sentence in broken(run)
+
+
+def test_a_reservation_that_nobody_made_is_seen() -> None:
+    run = sound().run
+    run.actors[RICH].call = Call(CallId("x"), UNIT, 5, 0, 0, False)
+    assert any("in flight" in sentence for sentence in broken(run))
+
+
+def test_a_settle_that_forgets_to_free_is_seen_at_once() -> None:
+    world = sound()
+    world.run.envelopes[ROOT].held += 7
+    with pytest.raises(AssertionError, match="after RunDraining"):
+        world.do(c.DrainRun())

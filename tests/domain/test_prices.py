@@ -1,0 +1,79 @@
+"""Prices: each model has one, and a script runs only where the operator names it."""
+
+import pytest
+
+from leadhand.domain.manifest import Agent, Settings
+from leadhand.domain.money import NANO, Price, Usage, cost
+from leadhand.domain.prices import TABLE, price_of
+from leadhand.errors import UnknownModel
+from tests.rules.world import manifest
+
+SCRIPT = "script:/repo/model.py:reply"
+
+
+def test_a_known_model_has_the_price_of_its_provider() -> None:
+    price = price_of(manifest(prices={}), "claude-haiku-4-5")
+    assert cost(price, Usage(input=1_000_000)) == 1 * NANO
+    assert cost(price, Usage(output=1_000_000)) == 5 * NANO
+    assert cost(price, Usage(cache_read=1_000_000)) == NANO // 10
+    assert cost(price, Usage(cache_creation=1_000_000)) == NANO * 5 // 4
+
+
+def test_a_provider_may_stand_before_a_models_name() -> None:
+    plain = price_of(manifest(prices={}), "claude-haiku-4-5")
+    assert price_of(manifest(prices={}), "anthropic:claude-haiku-4-5") == plain
+
+
+def test_the_manifests_own_price_wins() -> None:
+    own = Price(input=7)
+    assert price_of(manifest(prices={"gpt-5": own}), "gpt-5") == own
+
+
+def test_a_price_of_nothing_is_a_price() -> None:
+    assert price_of(manifest(prices={"gpt-5": Price()}), "gpt-5") == Price()
+
+
+def test_a_model_without_a_price_is_refused_with_the_line_that_would_give_one() -> None:
+    with pytest.raises(UnknownModel) as caught:
+        price_of(manifest(prices={}), "gpt-99")
+    assert caught.value.code == "unknown_model"
+    assert '"gpt-99"' in caught.value.message
+    assert '[prices."gpt-99"]' in caught.value.next_step
+
+
+@pytest.mark.parametrize("model", ["", "x" * 1_000_000, "\x00", "anthropic:", ":", "claude"])
+def test_a_refusal_of_any_name_is_short(model: str) -> None:
+    with pytest.raises(UnknownModel) as caught:
+        price_of(manifest(prices={}), model)
+    assert len(caught.value.message + caught.value.next_step) < 500
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        manifest(model=SCRIPT, prices={}),
+        manifest(defaults=Settings(model=SCRIPT), prices={}),
+        manifest(agents={"one": Agent(settings=Settings(model=SCRIPT))}, prices={}),
+    ],
+    ids=["lead", "defaults", "agent"],
+)
+def test_a_script_that_the_manifest_names_is_free(asked: object) -> None:
+    assert price_of(asked, SCRIPT) == Price()  # type: ignore[arg-type]
+
+
+def test_a_script_may_be_given_a_price() -> None:
+    assert price_of(manifest(model=SCRIPT, prices={SCRIPT: Price(3)}), SCRIPT) == Price(3)
+
+
+@pytest.mark.parametrize("name", [f"script:{model}" for model in TABLE] + ["script:/tmp/evil.py:f"])
+def test_a_script_that_the_manifest_does_not_name_is_refused_whatever_it_is_called(
+    name: str,
+) -> None:
+    with pytest.raises(UnknownModel, match="does not name the model"):
+        price_of(manifest(model=SCRIPT, prices={}), name)
+
+
+def test_every_price_of_the_table_is_positive() -> None:
+    for price in TABLE.values():
+        assert price.output >= price.input > price.cache_read >= 0
+        assert price.dearest_input >= price.input

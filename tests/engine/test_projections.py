@@ -1,0 +1,72 @@
+"""Projections: the files beside the log are complete after any end, and never read back."""
+
+from pathlib import Path
+
+import msgspec
+
+from leadhand.model import Request
+from leadhand.stores.sqlite import SqliteStore
+from tests.seeds.kit import LEAD, RULES, Ended, Part, calls, cast, go_on, play, report, spawn, wait
+
+MANIFEST = RULES + LEAD.replace("claude-haiku-4-5", "script:x.py:f")
+
+
+def lead(request: Request) -> Part:
+    """A lead with two workers."""
+    yield calls(spawn("one", label="first"), spawn("two", label="second"))
+    yield calls(wait("W1"), wait("W2"))
+    return report("success", ["W1 — first — done", "W2 — second — done"])
+
+
+def files(ended: Ended) -> dict[str, bytes]:
+    """The projections, by name."""
+    folder = ended.folder
+    found = [folder.summary_lines, folder.summary, *folder.transcripts.iterdir()]
+    return {path.name: path.read_bytes() for path in found}
+
+
+def played(base: Path) -> tuple[Ended, SqliteStore]:
+    """A run on a real disk."""
+    ended = play(MANIFEST, cast(lead), base, store=SqliteStore(base / "runs"))
+    return ended, SqliteStore(base / "runs")
+
+
+def test_each_actor_has_one_record_and_a_transcript(tmp_path: Path) -> None:
+    ended, _ = played(tmp_path)
+    assert set(ended.records) == {"root", "root/W1", "root/W2"}
+    assert set(files(ended)) == {
+        "summary.jsonl", "summary.json", "root.jsonl", "root.W1.jsonl", "root.W2.jsonl",
+    }  # fmt: skip
+    record = ended.records["root/W1"]
+    assert record["label"] == "first"
+    assert record["parent_task_id"] == "root"
+    assert record["log_path"] == str(ended.folder.path / "transcripts" / "root.W1.jsonl")
+    lines = [msgspec.json.decode(line) for line in files(ended)["root.W1.jsonl"].splitlines()]
+    assert [line["type"] for line in lines] == ["prompt", "answer", "settled"]
+    assert lines[0]["text"] == "one"
+
+
+def test_the_summary_tells_how_the_run_ended(tmp_path: Path) -> None:
+    ended, _ = played(tmp_path)
+    found = ended.summary
+    assert found["status"] == "succeeded"
+    assert found["report"]["status"] == "success"
+    assert found["report_by"] == "lead"
+    assert [task["path"] for task in found["tasks"]] == ["root", "root/W1", "root/W2"]
+
+
+def test_what_was_lost_or_spoiled_is_written_anew_by_the_next_owner(tmp_path: Path) -> None:
+    ended, store = played(tmp_path)
+    before = files(ended)
+    ended.folder.summary.unlink()
+    ended.folder.summary_lines.write_bytes(b'{"half a li')
+    ended.folder.transcript(next(iter(ended.run.records))).write_bytes(b"nonsense\n")
+    again = go_on(ended, cast(lead), store)
+    after = files(again)
+    assert after == before
+
+
+def test_the_files_are_private(tmp_path: Path) -> None:
+    ended, _ = played(tmp_path)
+    for path in ended.folder.path.rglob("*"):
+        assert path.stat().st_mode & 0o077 == 0, path

@@ -1,0 +1,184 @@
+"""Program: owns a run in a process of its own and kills itself, with SIGKILL, at a point.
+
+program.py start|resume RUN_DIR MANIFEST|RUN POINT, where POINT is a Point as JSON.
+"""
+
+import asyncio
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+from msgspec import Struct
+
+from leadhand import wiring
+from leadhand.domain import commands as c
+from leadhand.domain.money import Price
+from leadhand.errors import LeadhandError, StoreError
+from leadhand.keeper import KEEPER_MARK
+from leadhand.load import load
+from leadhand.model import Answer, Model, Request, text_of
+from leadhand.store import Row
+from leadhand.stores.sqlite import SqliteStore
+
+
+class Point(Struct, frozen=True, omit_defaults=True):
+    """Where the process dies.
+
+    moment: `before` or `after` the commit that holds the number-th event (of `kind`, where it is
+    given); of the number-th request: before its `first` byte, in `mid` answer, after its `last`;
+    as soon as a `file` (kind) is there; `full`: it does not die, the disk is full from the commit
+    of event `number` on. drain_at: the commit of which event is followed by a drain. keeper: with
+    `file`, the keeper of its children is killed first.
+    """
+
+    moment: Literal["never", "before", "after", "first", "mid", "last", "file", "full"] = "never"
+    number: int = 1
+    kind: str = ""
+    drain_at: int = 0
+    keeper: bool = False
+
+
+def die() -> None:
+    """End this process, now."""
+    os.kill(os.getpid(), signal.SIGKILL)
+    time.sleep(60)
+
+
+class KillingStore(SqliteStore):
+    """A store that dies around a commit, or whose disk is full."""
+
+    def __init__(self, run_dir: Path, point: Point) -> None:
+        super().__init__(run_dir)
+        self._point, self._seen = point, 0
+        self.drain: Callable[[], None] | None = None
+
+    async def append(
+        self,
+        run: str,
+        epoch: int,
+        after_seq: int,
+        rows: Sequence[Row],
+        verdicts: Mapping[str, bytes],
+        head: bytes,
+    ) -> None:
+        """See Store.append."""
+        point, before = self._point, self._seen
+        if point.kind and point.moment != "file":
+            self._seen += sum(row.kind == point.kind for row in rows)
+        elif rows:
+            self._seen = rows[-1].seq
+        hit = before < point.number <= self._seen
+        if hit and point.moment == "before":
+            die()
+        if point.moment == "full" and point.number <= self._seen:
+            raise StoreError("No space left on device.")
+        await super().append(run, epoch, after_seq, rows, verdicts, head)
+        if hit and point.moment == "after":
+            die()
+        if rows and self.drain and rows[0].seq <= point.drain_at <= rows[-1].seq:
+            self.drain()
+
+
+class KillingModel:
+    """A model that dies with its process around an answer."""
+
+    def __init__(self, model: Model, point: Point) -> None:
+        self._model, self._point, self._asked = model, point, 0
+
+    def price(self, name: str) -> Price | None:
+        """See Model.price."""
+        return self._model.price(name)
+
+    async def answer(self, request: Request, on_text: Callable[[str], None]) -> Answer:
+        """See Model.answer."""
+        self._asked += 1
+        number, point = self._asked, self._point
+        if number == point.number and point.moment == "first":
+            await self._model.answer(request, lambda text: None)
+            die()
+        answer = await self._model.answer(request, lambda text: None)
+        words = text_of(answer.blocks)
+        on_text(words[: len(words) // 2])
+        if number == point.number and point.moment == "mid":
+            die()
+        on_text(words[len(words) // 2 :])
+        if number == point.number and point.moment == "last":
+            die()
+        return answer
+
+
+def killing(models: wiring.Models, point: Point) -> wiring.Models:
+    """The models, made deadly."""
+    made: dict[str, Model] = {}
+
+    def model(name: str) -> Model:
+        return made.setdefault(name, KillingModel(models(name), point))
+
+    return model
+
+
+def watch(path: Path, run_id: str, *, keeper: bool) -> None:
+    """Die as soon as a file is there, and the keeper of a run before, where that is wanted."""
+
+    def look() -> None:
+        found: list[int] = []
+        while not path.exists():
+            # Sought in time: a look through all processes takes longer than a command.
+            found = found or (keepers(run_id) if keeper else [])
+            time.sleep(0.001)
+        for pid in found:
+            os.kill(pid, signal.SIGKILL)
+        die()
+
+    threading.Thread(target=look, daemon=True).start()
+
+
+def keepers(run_id: str) -> list[int]:
+    """The keepers of a run."""
+    mark, found = f"{KEEPER_MARK}={run_id}".encode(), []
+    for folder in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            if mark in (folder / "environ").read_bytes().split(b"\0"):
+                found.append(int(folder.name))
+    return found
+
+
+async def main(verb: str, run_dir: Path, what: str, point: Point) -> None:
+    """Own the run and work until it is over, or until death."""
+    store = KillingStore(run_dir, point)
+    models = killing(wiring.make_models(), point)
+    if verb == "start":
+        path = Path(what)
+        loaded = load(path)
+        asked = wiring.with_absolute_scripts(loaded.manifest, path.absolute().parent)
+        live = await wiring.start_run(store, run_dir, asked, loaded.text, models=models)
+    else:
+        live = await wiring.resume_run(store, run_dir, what, models=models)
+    if point.moment == "file":
+        watch(Path(point.kind), live.run_id, keeper=point.keeper)
+    draining: set[asyncio.Task[object]] = set()
+    store.drain = lambda: draining.add(asyncio.create_task(drain(live)))
+    await live.go()
+    await live.close()
+    await store.close()
+
+
+async def drain(live: wiring.LiveRun) -> None:
+    """Drain the run, as the first Ctrl-C does."""
+    await live.engine.submit(c.DrainRun())
+
+
+if __name__ == "__main__":
+    given = msgspec.json.decode(sys.argv[4], type=Point)
+    try:
+        asyncio.run(main(sys.argv[1], Path(sys.argv[2]), sys.argv[3], given))
+    except LeadhandError as error:
+        print(f"{type(error).__name__}: {error}", file=sys.stderr)
+        sys.exit(2)

@@ -1,0 +1,82 @@
+"""Make: writes the golden logs of the present version, once, when it is released.
+
+`python -m tests.logs.make 0.1.0` simulates runs until every kind of event is in one of them.
+"""
+
+import asyncio
+import sys
+from pathlib import Path
+
+import msgspec
+
+from leadhand.domain import commands as c
+from leadhand.domain.evolve import EVOLVE
+from leadhand.domain.ids import ROOT, CallId
+from leadhand.domain.money import Usage
+from leadhand.engine.clock import SystemClock
+from leadhand.engine.engine import Engine
+from leadhand.store import Row
+from leadhand.stores.memory import KeptRun, Memory, MemoryStore
+from leadhand.testing.scenario import RUN, scenario
+from leadhand.testing.simulate import REAL_SECS, play
+from leadhand.testing.world import World
+
+HERE = Path(__file__).parent
+SEEDS_MAX = 2_000
+ROWS_MAX = 150
+LATE = (
+    c.RecordExit(ROOT, "completed", "too late"),
+    c.RecordTurn(ROOT, CallId("late"), "[]", Usage(1, 1), "end_turn"),
+    c.RecordToolResult(ROOT, CallId("late"), "too late"),
+)
+
+
+def simulated(seed: int) -> Memory:
+    """The disk after the run of a seed."""
+    memory, world = Memory(), World(seed)
+    memory.runs[RUN] = KeptRun("")
+    play(scenario(seed), memory, world, REAL_SECS)
+    return memory
+
+
+async def with_late_words(memory: Memory) -> None:
+    """Add what comes when all is over."""
+    store = MemoryStore(memory)
+    engine = await Engine.open(store, RUN, SystemClock(), "a latecomer")
+    for command in LATE:
+        await engine.submit(command)
+    await engine.close()
+
+
+def written(rows: list[Row]) -> bytes:
+    """A log as lines of JSON; data is text."""
+    lines = [
+        {**{name: getattr(row, name) for name in Row.__struct_fields__}, "data": row.data.decode()}
+        for row in rows
+    ]
+    return b"".join(msgspec.json.encode(line) + b"\n" for line in lines)
+
+
+def main(version: str) -> None:
+    """Write the logs."""
+    missing = {kind.__name__ for kind in EVOLVE}
+    folder = HERE / version
+    folder.mkdir(exist_ok=True)
+    for seed in range(SEEDS_MAX):
+        memory = simulated(seed)
+        if not (folder / "late.jsonl").exists():
+            asyncio.run(with_late_words(memory))
+        rows = memory.runs[RUN].rows
+        kinds = {row.kind for row in rows}
+        if not missing & kinds or len(rows) > ROWS_MAX:
+            continue
+        name = "late" if "ExitLate" in kinds else f"seed-{seed}"
+        (folder / f"{name}.jsonl").write_bytes(written(rows))
+        missing -= kinds
+        if not missing:
+            return
+    raise SystemExit(f"no seed gave {sorted(missing)}")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

@@ -1,0 +1,738 @@
+"""Hierarchical dispatch: what the seed hierarchical-dispatch says holds here, fact by fact."""
+
+import asyncio
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Sequence
+from io import StringIO
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from leadhand.cli.screen import drawn
+from leadhand.domain import events as e
+from leadhand.domain import notices
+from leadhand.domain.clock import Now
+from leadhand.domain.ids import ROOT, ActorId
+from leadhand.domain.manifest import HouseRules, Settings
+from leadhand.domain.money import NANO, Usage, from_usd
+from leadhand.errors import ManifestError, UnknownModel
+from leadhand.load import Loaded, parse
+from leadhand.model import Request
+from leadhand.stores.sqlite import SqliteStore
+from leadhand.testing import Reply, done, prompt, turn
+from leadhand.views.tree import tree
+from leadhand.wiring import LiveRun, start_run
+from tests.seeds.kit import (
+    LEAD,
+    REPORT,
+    RULES,
+    MovedClock,
+    Part,
+    calls,
+    cast,
+    error,
+    go_on,
+    got,
+    play,
+    report,
+    seed,
+    spawn,
+    told,
+    wait,
+)
+
+BUILT = ("spawn_worker", "wait_for_worker", "wait_for_any", "list_workers", "cancel_worker")
+LEADS_LATER = (
+    "pause_worker",
+    "continue_worker",
+    "reprompt_worker",
+    "request_approval",
+    "propose_plan",
+    "spawn_sublead",
+)
+WORKERS_LATER = (
+    "kv_get",
+    "kv_set",
+    "kv_cas",
+    "kv_list",
+    "kv_wait",
+    "lease_acquire",
+    "lease_release",
+)
+FREE = Usage()
+
+
+def loaded(text: str, base: Path) -> Loaded:
+    return parse(text, "m.toml", base)
+
+
+def faults(text: str, base: Path) -> list[str]:
+    with pytest.raises(ManifestError) as caught:
+        loaded(text, base)
+    return str(caught.value).splitlines()
+
+
+def without(text: str, key: str) -> str:
+    """The manifest without one of its lines."""
+    return re.sub(rf"(?m)^{key} = .*\n", "", text)
+
+
+def mcp(tool: str) -> str:
+    """A tool's name as the seed's lead calls it."""
+    return f"mcp__pitboss__{tool}"
+
+
+# A minimal hierarchical manifest
+
+
+def repository(path: Path, authors: Sequence[str]) -> None:
+    """A git repository with a commit of each author in turn."""
+    path.mkdir()
+    subprocess.run(["git", "init", "-q", "-b", "main", path], check=True)
+    stream = "".join(
+        f"commit refs/heads/main\n"
+        f"author {author} <{author.lower()}@example.org> {1_700_000_000 + number} +0000\n"
+        f"committer C <c@example.org> {1_700_000_000 + number} +0000\n"
+        f"data <<END\nChange {number}\nEND\n"
+        f"M 644 inline file-{number}\ndata 2\nx\n\n"
+        for number, author in enumerate(authors)
+    )
+    subprocess.run(["git", "-C", path, "fast-import", "--quiet"], input=stream.encode(), check=True)
+
+
+def digest(request: Request) -> Part:
+    """Does, as a lead, what the prompt of the seed says, with the names that it uses."""
+    policy = prompt(request)
+    command = next(line for line in policy.splitlines() if line.startswith("git "))
+    folder = policy.partition("in a file at ")[2].partition("/<author-slug>.md")[0]
+    request = yield calls(("Git", {"args": shlex.split(command)}))
+    lines = got(request)[0].text.splitlines()
+    files = {name: f"{folder}/{name.lower()}.md" for name in (line.split()[1] for line in lines)}
+    request = yield calls(
+        *(
+            (mcp("spawn_worker"), {"prompt": f"Summarize the commits of {name} in {file}"})
+            for name, file in files.items()
+        )
+    )
+    workers = [each.json["worker_id"] for each in got(request)]
+    request = yield calls(*((mcp("wait_for_worker"), {"worker_id": each}) for each in workers))
+    settled = [each.json for each in got(request)]
+    request = yield calls(*(("Read", {"file_path": file}) for file in files.values()))
+    parts = sorted(each.text.partition("\t")[2] + "\n" for each in got(request))
+    request = yield calls(
+        ("Write", {"file_path": f"{folder}/SUMMARY.md", "content": "".join(parts)})
+    )
+    assert not got(request)[0].is_error, got(request)[0].text
+    request = yield Reply(text="The files are written.")
+    assert notices.NO_REPORT in told(request)
+    return report(
+        "success",
+        [f"{each['worker_id']}: {each['result']}" for each in settled],
+        costs=[f"{each['worker_id']}: ${each['cost_usd']:.4f}" for each in settled],
+    )
+
+
+def summarizer(request: Request) -> Reply:
+    """Does, as a worker, what the lead asked for."""
+    name, _, path = prompt(request).removeprefix("Summarize the commits of ").partition(" in ")
+    if not done(request, "Git"):
+        return calls(("Git", {"args": ["log", f"--author={name}", "--format=%s", "-10"]}))
+    if not done(request, "Write"):
+        subjects = done(request, "Git")[0].text.splitlines()
+        text = f"{name}: {', '.join(reversed(subjects))}\n"
+        return calls(("Write", {"file_path": path, "content": text}))
+    assert not done(request, "Write")[0].is_error, done(request, "Write")[0].text
+    return Reply(text=f"{name} is in {path}.")
+
+
+def minimal(base: Path, *, with_folder: bool = True) -> str:
+    """The manifest of the seed, its two places made the test's own; the folder of its files lies
+    outside its directory, so that it takes one line more."""
+    places = {"/path/to/your/repo": base / "repo", "/tmp/digest": base / "digest"}
+    text = seed("seed_hierarchical.toml", places)
+    folder = f'add_dirs = ["{base}/digest"]\n'
+    return text.replace("prompt = ", folder + "prompt = ") if with_folder else text
+
+
+def test_the_minimal_manifest_shows_no_fault_but_its_directory(tmp_path: Path) -> None:
+    (fault,) = faults(seed("seed_hierarchical.toml", {}), tmp_path)
+    assert 'lead.directory: "/path/to/your/repo" does not exist' in fault
+
+
+def test_every_key_of_the_minimal_manifest_arrives(tmp_path: Path) -> None:
+    found = loaded(seed("seed_hierarchical.toml", {"/path/to/your/repo": tmp_path}), tmp_path)
+    lead = found.manifest.lead
+    assert found.warnings == []
+    assert found.manifest.house == HouseRules(
+        max_workers=4, budget_nanousd=from_usd("2.00"), lead_timeout_secs=900
+    )
+    assert found.manifest.defaults == Settings(model="claude-haiku-4-5")
+    assert (lead.id, lead.settings) == ("digest", Settings(directory=str(tmp_path)))
+    assert "\ngit log --format='%H %an %s' -10\n" in lead.prompt
+
+
+@pytest.mark.slow
+def test_the_minimal_manifest_runs_its_digest_and_writes_its_files(tmp_path: Path) -> None:
+    repository(tmp_path / "repo", ["Ada", "Brian", "Ada", "Grace"])
+    store = SqliteStore(tmp_path / "runs")
+    run = play(minimal(tmp_path), cast(digest, summarizer), tmp_path, store=store)
+    files = {path.name: path.read_text() for path in (tmp_path / "digest").iterdir()}
+    assert files == {
+        "ada.md": "Ada: Change 0, Change 2\n",
+        "brian.md": "Brian: Change 1\n",
+        "grace.md": "Grace: Change 3\n",
+        "SUMMARY.md": "Ada: Change 0, Change 2\nBrian: Change 1\nGrace: Change 3\n",
+    }
+    assert run.run.status == "succeeded"
+    assert run.checked.mismatches == ()
+    assert 0 < run.summary["cost_usd"] < 2
+    assert (run.folder.path / "manifest.toml").read_text() == minimal(tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("authors", [["Ada"], ["Ada", "Brian", "Ada"], ["Ada", "Brian", "C", "D"]])
+def test_the_lead_decides_how_many_workers_from_what_it_finds(
+    authors: list[str], tmp_path: Path
+) -> None:
+    repository(tmp_path / "repo", authors)
+    run = play(minimal(tmp_path), cast(digest, summarizer), tmp_path)
+    assert len(run.spawned()) == len(set(authors))
+    assert run.run.status == "succeeded"
+
+
+def test_a_place_outside_the_directory_is_refused_with_what_permits_it(tmp_path: Path) -> None:
+    (tmp_path / "repo").mkdir()
+    path = f"{tmp_path}/digest/SUMMARY.md"
+
+    def lead(request: Request) -> Part:
+        request = yield calls(("Write", {"file_path": path, "content": "x"}))
+        refusal = error(got(request)[0])
+        assert refusal["code"] == "outside_workspace"
+        assert "add_dirs" in refusal["next"]
+        return REPORT
+
+    play(minimal(tmp_path, with_folder=False), cast(lead), tmp_path)
+    assert not Path(path).exists()
+
+
+def test_a_worktree_may_be_declined_and_not_yet_asked_for(tmp_path: Path) -> None:
+    wanted = f"{RULES}[defaults]\nuse_worktree = true\n{LEAD}"
+    assert faults(wanted, tmp_path) == [
+        "m.toml:5: defaults.use_worktree: this version does not have it yet. Set it to false"
+    ]
+    assert loaded(wanted.replace("true", "false"), tmp_path).warnings == []
+
+
+def test_a_providers_model_is_refused_before_anything_is_made_until_it_is_built(
+    tmp_path: Path,
+) -> None:
+    async def main() -> None:
+        store = SqliteStore(tmp_path / "runs")
+        found = loaded(RULES + LEAD, tmp_path)
+        with pytest.raises(UnknownModel, match="claude-haiku-4-5"):
+            await start_run(store, tmp_path / "runs", found.manifest, found.text)
+        assert await store.runs() == []
+        await store.close()
+
+    asyncio.run(main())
+
+
+# Validate and dispatch
+
+
+def leadhand(*arguments: object) -> subprocess.CompletedProcess[str]:
+    """The command, in a process of its own."""
+    return subprocess.run(
+        [sys.executable, "-m", "leadhand", *map(str, arguments)],
+        capture_output=True,
+        check=False,
+        text=True,
+        timeout=60,
+    )
+
+
+@pytest.mark.slow
+def test_a_manifest_is_dispatched_by_its_verb(tmp_path: Path) -> None:
+    (tmp_path / "model.py").write_text(f"def reply(request):\n    return {REPORT!r}\n")
+    text = minimal(tmp_path).replace("claude-haiku-4-5", "script:model.py:reply")
+    (tmp_path / "repo").mkdir()
+    (tmp_path / "pitboss.toml").write_text(text)
+    ended = leadhand("dispatch", tmp_path / "pitboss.toml", "--run-dir", tmp_path / "runs")
+    assert ended.returncode == 0
+    (warning,) = ended.stderr.splitlines()
+    assert "lead.add_dirs[0]" in warning
+    assert warning.endswith("does not exist yet")
+    (folder,) = (tmp_path / "runs").iterdir()
+    assert (folder / "manifest.toml").read_text() == text
+    assert '"succeeded"' in (folder / "summary.json").read_text()
+
+
+@pytest.mark.slow
+def test_the_verbs_that_the_seed_types_exist_but_validate() -> None:
+    assert leadhand("dispatch", "--help").returncode == 0
+    assert leadhand("resume", "--help").returncode == 0
+    ended = leadhand("validate", "pitboss.toml")
+    assert ended.returncode == 2
+    assert 'there is no verb "validate"' in ended.stderr
+
+
+# House rules
+
+
+@pytest.mark.parametrize(
+    ("key", "warned"), [("max_workers", "4"), ("budget_usd", "5.00 US dollars")]
+)
+def test_a_required_house_rule_that_is_missing_gets_a_default_and_a_warning(
+    key: str, warned: str, tmp_path: Path
+) -> None:
+    found = loaded(without(RULES, key) + LEAD, tmp_path)
+    assert found.warnings == [f"m.toml: run.{key}: is not set, so the default holds: {warned}"]
+    assert getattr(found.manifest.house, key.replace("usd", "nanousd")) == (
+        4 if key == "max_workers" else 5 * NANO
+    )
+
+
+@pytest.mark.parametrize("workers", [1, 16])
+def test_max_workers_from_1_to_16_is_plain(workers: int, tmp_path: Path) -> None:
+    found = loaded(RULES.replace("4", str(workers)) + LEAD, tmp_path)
+    assert found.warnings == []
+    assert found.manifest.house.max_workers == workers
+
+
+def test_max_workers_below_1_is_a_fault_and_above_16_a_warning(tmp_path: Path) -> None:
+    (fault,) = faults(RULES.replace("4", "0") + LEAD, tmp_path)
+    assert fault == "m.toml:2: run.max_workers: must be from 1 to 1000, found 0"
+    (warning,) = loaded(RULES.replace("4", "17") + LEAD, tmp_path).warnings
+    assert "run.max_workers: more than 16 workers at once strain" in warning
+
+
+def test_max_workers_caps_what_runs_and_what_is_queued(tmp_path: Path) -> None:
+    def lead(request: Request) -> Part:
+        request = yield calls(*(spawn("Do it.", label=each) for each in "abc"))
+        refusals = [error(each) for each in got(request) if each.is_error]
+        assert [each["message"] for each in refusals] == ["max_workers exceeded: 2 active (max 2)"]
+        return REPORT
+
+    run = play(RULES.replace("4", "2") + LEAD, cast(lead), tmp_path)
+    queued = run.events.index(run.all(e.SpawnRefused)[0])
+    first_call = next(
+        n
+        for n, each in enumerate(run.events)
+        if isinstance(each, e.CallAdmitted) and each.actor != ROOT
+    )
+    assert queued < first_call
+    assert len(run.spawned()) == 2
+
+
+def test_a_settled_worker_frees_its_place(tmp_path: Path) -> None:
+    def lead(request: Request) -> Part:
+        for _ in range(3):
+            request = yield calls(spawn("Do it."))
+            request = yield calls(wait(got(request)[0].json["worker_id"]))
+            assert got(request)[0].json["remaining"]["workers"] == 1
+        return REPORT
+
+    run = play(RULES.replace("4", "1") + LEAD, cast(lead), tmp_path)
+    assert len(run.spawned()) == 3
+    assert not run.all(e.SpawnRefused)
+
+
+def test_the_budget_is_of_the_whole_run_the_lead_included(tmp_path: Path) -> None:
+    def lead(request: Request) -> Part:
+        request = yield calls(spawn("Do it."))
+        yield calls(wait(got(request)[0].json["worker_id"]))
+        return REPORT
+
+    run = play(RULES + LEAD, cast(lead), tmp_path)
+    own, worker = run.run.records[ROOT].spent, run.run.records[ActorId("root/W1")].spent
+    assert own > 0 < worker
+    assert run.run.envelopes[ROOT].limit == 2 * NANO
+    assert run.run.envelopes[ROOT].spent == run.run.spent == own + worker
+
+
+def test_each_spawn_reserves_an_estimate_that_knows_its_model(tmp_path: Path) -> None:
+    gate = asyncio.Event()
+
+    async def worker(request: Request) -> Reply:
+        await gate.wait()
+        return Reply(text="Done.", usage=FREE)
+
+    def lead(request: Request) -> Part:
+        request = yield Reply(calls=(("house_rules", {}),), usage=FREE)
+        left = [got(request)[0].json["remaining"]["budget_usd"]]
+        for model in ("claude-haiku-4-5", "claude-sonnet-4-6", "claude-opus-4-5"):
+            request = yield Reply(calls=(spawn("Do it.", model=model),), usage=FREE)
+            left.append(got(request)[0].json["remaining"]["budget_usd"])
+        taken = [before - after for before, after in pairwise(left)]
+        assert taken == pytest.approx([taken[0], 3 * taken[0], 5 * taken[0]])
+        assert taken[0] > 0
+        gate.set()
+        return REPORT
+
+    run = play(RULES + LEAD, cast(lead, worker), tmp_path)
+    assert [each.settings.model for each in run.spawned()] == [
+        "claude-haiku-4-5",
+        "claude-sonnet-4-6",
+        "claude-opus-4-5",
+    ]
+
+
+def test_spawn_worker_gives_budget_exceeded_once_an_estimate_would_pass_the_cap(
+    tmp_path: Path,
+) -> None:
+    gate = asyncio.Event()
+
+    async def worker(request: Request) -> Reply:
+        await gate.wait()
+        return Reply(text="Done.", usage=FREE)
+
+    def lead(request: Request) -> Part:
+        refused = None
+        while refused is None:
+            request = yield Reply(calls=(spawn("Do it.", model="claude-sonnet-4-6"),), usage=FREE)
+            refused = got(request)[0] if got(request)[0].is_error else None
+        refusal = error(refused)
+        assert refusal["code"] == "budget_exceeded"
+        found = re.fullmatch(
+            r"budget exceeded: \$([\d.]+) spent \+ \$([\d.]+) reserved \+ "
+            r"\$([\d.]+) estimated > \$([\d.]+) budget",
+            refusal["message"],
+        )
+        assert found is not None, refusal["message"]
+        spent, reserved, estimated, budget = map(float, found.groups())
+        assert budget == 0.5
+        assert spent + reserved <= budget < spent + reserved + estimated
+        gate.set()
+        return REPORT
+
+    run = play(RULES.replace("2.00", "0.50") + LEAD, cast(lead, worker), tmp_path)
+    assert [each.code for each in run.all(e.SpawnRefused)] == ["budget_exceeded"]
+    assert len(run.spawned()) == 2
+
+
+def test_lead_timeout_secs_is_an_hour_unless_told(tmp_path: Path) -> None:
+    assert loaded(RULES + LEAD, tmp_path).manifest.house.lead_timeout_secs == 3600
+
+
+def test_lead_timeout_secs_ends_the_lead_after_its_report(tmp_path: Path) -> None:
+    clock = MovedClock()
+
+    def lead(request: Request) -> Part:
+        clock.jump(900)
+        while notices.TIME_UP not in told(request):
+            request = yield calls(("house_rules", {}))
+        assert request.tools == []
+        return report("partial", missed=["all of it: no time"])
+
+    run = play(RULES + "lead_timeout_secs = 900\n" + LEAD, cast(lead), tmp_path, clock=clock)
+    assert (run.run.status, run.statuses) == ("timed_out", {"root": "TimedOut"})
+    assert run.checked.report.deferred_or_failed[0].reason == "no time"
+
+
+# What the lead can do
+
+
+def test_the_lead_has_the_orchestration_tools_without_listing_them(tmp_path: Path) -> None:
+    def lead(request: Request) -> Part:
+        names = {tool.name for tool in request.tools}
+        assert names >= {*BUILT, "wait_actor", "worker_status", "house_rules"} - {"wait_for_worker"}
+        assert names & {"Read", "Write", "Git", "Glob", "Grep"} == {"Read"}
+        yield from ()
+        return REPORT
+
+    play(RULES + LEAD + 'tools = ["Read"]\n', cast(lead), tmp_path)
+
+
+def test_listing_an_orchestration_tool_is_a_fault_that_says_it_is_not_needed(
+    tmp_path: Path,
+) -> None:
+    text = RULES + LEAD + f'tools = ["Read", "{mcp("spawn_worker")}"]\n'
+    (fault,) = faults(text, tmp_path)
+    assert fault.startswith('m.toml:8: lead.tools[1]: unknown tool "mcp__pitboss__spawn_worker"')
+    assert "come with the role and are not listed" in fault
+
+
+@pytest.mark.parametrize("prefix", ["mcp__pitboss__", "mcp__leadhand__", ""])
+@pytest.mark.parametrize("tool", BUILT)
+def test_a_tool_is_reached_with_and_without_a_prefix(
+    tool: str, prefix: str, tmp_path: Path
+) -> None:
+    args: dict[str, dict[str, Any]] = {
+        "spawn_worker": {"prompt": "Do it."},
+        "wait_for_worker": {"worker_id": "root/W1"},
+        "wait_for_any": {"worker_ids": ["root/W1"]},
+        "list_workers": {},
+        "cancel_worker": {"worker_id": "root/W1"},
+    }
+    gate = asyncio.Event()
+
+    async def worker(request: Request) -> str:
+        await gate.wait()
+        return "Done."
+
+    def lead(request: Request) -> Part:
+        yield calls(spawn("Do it."))
+        if tool.startswith("wait"):
+            gate.set()
+        request = yield calls((prefix + tool, args[tool]))
+        assert not got(request)[0].is_error, got(request)[0].text
+        gate.set()
+        return REPORT
+
+    play(RULES + LEAD, cast(lead, worker), tmp_path)
+
+
+def test_spawn_worker_takes_a_prompt_and_optionally_directory_model_and_tools(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "part").mkdir()
+    (tmp_path / "part" / "input.txt").write_text("words\n")
+
+    def worker(request: Request) -> Reply:
+        assert prompt(request) == "Read input.txt."
+        if not done(request):
+            return calls(("Read", {"file_path": "input.txt"}))
+        return Reply(text=f"{request.model}: {done(request)[0].text}")
+
+    def lead(request: Request) -> Part:
+        own = {"directory": "part", "model": "claude-sonnet-4-6", "tools": ["Read"]}
+        request = yield calls((mcp("spawn_worker"), {"prompt": "Read input.txt.", **own}))
+        answer = got(request)[0].json
+        assert answer["workspace"] == str(tmp_path / "part")
+        assert answer.keys() >= {"worker_id", "session", "output_file", "remaining"}
+        request = yield calls((mcp("wait_for_worker"), {"worker_id": answer["worker_id"]}))
+        assert got(request)[0].json["result"].startswith("claude-sonnet-4-6:")
+        assert "words" in got(request)[0].json["result"]
+        return REPORT
+
+    (worker_record,) = play(RULES + LEAD, cast(lead, worker), tmp_path).spawned()
+    assert worker_record.settings.tools == ("Read",)
+
+
+@pytest.mark.parametrize("name", ["worker_id", "task_id", "actor_id"])
+def test_wait_for_worker_blocks_until_that_worker_finishes(name: str, tmp_path: Path) -> None:
+    order: list[str] = []
+    gate = asyncio.Event()
+
+    async def worker(request: Request) -> str:
+        if prompt(request) == "slow":
+            await gate.wait()
+        else:
+            gate.set()
+        order.append(prompt(request))
+        return prompt(request)
+
+    def lead(request: Request) -> Part:
+        request = yield calls(spawn("slow", label="s"), spawn("quick", label="q"))
+        slow = next(each.json["worker_id"] for each in got(request) if each.args["label"] == "s")
+        request = yield calls((mcp("wait_for_worker"), {name: slow}))
+        answer = got(request)[0].json
+        assert order == ["quick", "slow"]
+        assert answer["settled"] is True
+        assert (answer["worker_id"], answer["status"]) == (slow, "Success")
+        assert answer["result"] == "slow"
+        assert answer.keys() >= {"cost_usd", "duration_ms", "remaining"}
+        return REPORT
+
+    play(RULES + LEAD, cast(lead, worker), tmp_path)
+
+
+def test_wait_for_any_blocks_until_the_first_of_a_list_finishes(tmp_path: Path) -> None:
+    gate = asyncio.Event()
+
+    async def worker(request: Request) -> str:
+        if prompt(request) != "quick":
+            await gate.wait()
+        return prompt(request)
+
+    def lead(request: Request) -> Part:
+        request = yield calls(*(spawn(each) for each in ("slow", "quick", "slow")))
+        ids = [each.json["worker_id"] for each in got(request)]
+        request = yield calls((mcp("wait_for_any"), {"worker_ids": ids}))
+        assert got(request)[0].json["result"] == "quick"
+        gate.set()
+        return REPORT
+
+    play(RULES + LEAD, cast(lead, worker), tmp_path)
+
+
+def test_list_workers_shows_all_active_and_completed_workers(tmp_path: Path) -> None:
+    gate = asyncio.Event()
+
+    async def worker(request: Request) -> str:
+        if prompt(request) == "slow":
+            await gate.wait()
+        return f"{prompt(request)} is done"
+
+    def lead(request: Request) -> Part:
+        request = yield calls(spawn("quick", label="first"))
+        yield calls(wait(got(request)[0].json["worker_id"]))
+        yield calls(spawn("slow", label="second"))
+        request = yield calls((mcp("list_workers"), {}))
+        workers = got(request)[0].json["workers"]
+        assert [(each["worker_id"], each["label"]) for each in workers] == [
+            ("root/W1", "first"),
+            ("root/W2", "second"),
+        ]
+        assert workers[0]["state"] == "Success"
+        assert workers[0]["result_preview"] == "quick is done"
+        assert workers[1]["state"] in ("queued", "running")
+        assert all({"last_step", "cost_usd"} <= each.keys() for each in workers)
+        gate.set()
+        return REPORT
+
+    play(RULES + LEAD, cast(lead, worker), tmp_path)
+
+
+def test_cancel_worker_ends_a_running_worker_and_keeps_the_reason(tmp_path: Path) -> None:
+    async def worker(request: Request) -> str:
+        await asyncio.Event().wait()
+        return ""
+
+    def lead(request: Request) -> Part:
+        request = yield calls(spawn("Wait."))
+        name = got(request)[0].json["worker_id"]
+        yield calls((mcp("cancel_worker"), {"worker_id": name, "reason": "not needed"}))
+        request = yield calls(wait(name))
+        answer = got(request)[0].json
+        assert (answer["status"], answer["error"]) == ("Cancelled", "not needed")
+        assert answer["remaining"]["workers"] == 4
+        return report("partial", missed=[f"{name}: cancelled"])
+
+    run = play(RULES + LEAD, cast(lead, worker), tmp_path)
+    assert run.statuses == {"root/W1": "Cancelled", "root": "Success"}
+
+
+@pytest.mark.parametrize("tool", LEADS_LATER)
+def test_a_tool_of_leads_that_is_not_built_is_refused_with_the_tools_there_are(
+    tool: str, tmp_path: Path
+) -> None:
+    def lead(request: Request) -> Part:
+        request = yield calls((mcp(tool), {"worker_id": "root/W1"}))
+        refusal = error(got(request)[0])
+        assert refusal["code"] == "unknown_tool"
+        assert mcp(tool) in refusal["message"]
+        assert {"spawn_worker", "wait_actor", "cancel_worker"} <= set(
+            re.findall(r"\w+", refusal["next"])
+        )
+        return REPORT
+
+    play(RULES + LEAD, cast(lead), tmp_path)
+
+
+@pytest.mark.parametrize("tool", WORKERS_LATER)
+def test_a_tool_of_the_shared_store_is_refused_to_workers_with_the_tools_there_are(
+    tool: str, tmp_path: Path
+) -> None:
+    def worker(request: Request) -> Reply:
+        if not done(request):
+            return calls((mcp(tool), {"key": "/shared/x"}))
+        refusal = error(done(request)[0])
+        assert refusal["code"] == "unknown_tool"
+        assert "Read" in refusal["next"]
+        assert "spawn_worker" not in refusal["next"]
+        return Reply(text="It is not there.")
+
+    def lead(request: Request) -> Part:
+        request = yield calls(spawn("Share it."))
+        request = yield calls(wait(got(request)[0].json["worker_id"]))
+        assert got(request)[0].json["result"] == "It is not there."
+        return REPORT
+
+    play(RULES + LEAD, cast(lead, worker), tmp_path)
+
+
+# In the TUI
+
+
+def test_the_tree_shows_a_star_for_the_lead_and_an_arrow_for_each_worker(tmp_path: Path) -> None:
+    def lead(request: Request) -> Part:
+        request = yield calls(spawn("a"), spawn("b"))
+        yield calls(*(wait(each.json["worker_id"]) for each in got(request)))
+        return REPORT
+
+    run = play(RULES + LEAD, cast(lead), tmp_path)
+    shown = tree(run.run, Now(0, run.run.run_ms))
+    assert [(each.glyph, each.name) for each in shown.branches] == [
+        ("★", "lead"),
+        ("▸", "W1"),
+        ("▸", "W2"),
+    ]
+    assert [each.depth for each in shown.branches] == [0, 1, 1]
+
+
+def test_the_screen_counts_the_workers_spawned_and_shows_the_glyphs(tmp_path: Path) -> None:
+    def lead(request: Request) -> Part:
+        request = yield calls(spawn("a"), spawn("b"))
+        yield calls(*(wait(each.json["worker_id"]) for each in got(request)))
+        return REPORT
+
+    run = play(RULES + LEAD, cast(lead), tmp_path)
+    paper = StringIO()
+    picture = drawn(tree(run.run, Now(0, run.run.run_ms)), "", 100)
+    Console(file=paper, width=100).print(picture)
+    lines = paper.getvalue().splitlines()
+    assert [line.split()[:2] for line in lines[:3]] == [["★", "lead"], ["▸", "W1"], ["▸", "W2"]]
+    assert lines[3].startswith("2 workers spawned · ")
+
+
+# Sub-leads
+
+
+def test_allow_subleads_is_a_clear_fault_until_it_is_built(tmp_path: Path) -> None:
+    assert faults(RULES + LEAD + "allow_subleads = true\n", tmp_path) == [
+        "m.toml:8: lead.allow_subleads: this version does not have it yet. Set it to false"
+    ]
+    assert loaded(RULES + LEAD + "allow_subleads = false\n", tmp_path).warnings == []
+
+
+# Resume
+
+
+def test_a_resumed_run_goes_on_with_its_lead_and_its_workers(tmp_path: Path) -> None:
+    asked: list[tuple[str, int]] = []
+    lives: list[LiveRun] = []
+
+    async def script(request: Request) -> Reply:
+        step = (request.actor_id, turn(request))
+        asked.append(step)
+        if request.actor_id == ROOT and turn(request) == 0:
+            return calls(spawn("first"), spawn("second"))
+        if request.actor_id == ROOT and turn(request) == 1:
+            return calls(*(wait(each.json["worker_id"]) for each in done(request)))
+        if request.actor_id == ROOT:
+            results = [each.json["result"] for each in done(request, "wait_actor")]
+            return Reply(text=report("success", sorted(results)))
+        if turn(request) == 0:
+            path = f"{prompt(request)}.txt"
+            return calls(("Write", {"file_path": path, "content": prompt(request)}))
+        if prompt(request) == "second" and asked.count(step) == 1:
+            lives[0].conductor().suspend()
+            await asyncio.Event().wait()
+        return Reply(text=f"{prompt(request)}: written")
+
+    runs = tmp_path / "runs"
+    before = play(RULES + LEAD, script, tmp_path, store=SqliteStore(runs), meet=lives.append)
+    assert not before.finished
+    assert ROOT not in before.statuses
+    after = go_on(before, script, SqliteStore(runs))
+    assert after.run.status == "succeeded"
+    assert after.statuses == {"root": "Success", "root/W1": "Success", "root/W2": "Success"}
+    assert len(after.spawned()) == 2
+    repeated = {step for step in asked if asked.count(step) > 1}
+    assert [turn for _, turn in repeated] == [1]
+    assert [item.input for item in after.checked.report.completed] == ["first", "second"]
+
+
+@pytest.mark.parametrize("cleanup", ["on_success", "always", "never"])
+def test_worktree_cleanup_is_taken_and_has_no_effect_yet(cleanup: str, tmp_path: Path) -> None:
+    found = loaded(f'{RULES}worktree_cleanup = "{cleanup}"\n{LEAD}', tmp_path)
+    assert found.warnings == [
+        "m.toml:4: run.worktree_cleanup: has no effect: this version makes no worktrees yet"
+    ]

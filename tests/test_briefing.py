@@ -1,0 +1,52 @@
+"""Briefing: what a lead and a worker are told before their prompt."""
+
+from leadhand.briefing import briefing
+from leadhand.domain import events as e
+from leadhand.domain.ids import ROOT, ActorId
+from leadhand.domain.manifest import HouseRules, Settings
+from leadhand.tool import Role
+from leadhand.tools.work.table import WORK_TOOLS
+
+HOUSE = HouseRules(max_workers=3, budget_nanousd=1_500_000_000, lead_timeout_secs=90)
+SETTINGS = Settings(directory="/work", add_dirs=("/more",), system="Speak plainly.")
+
+
+def told(role: Role, actor: str = ROOT) -> str:
+    """The briefing of a role."""
+    spawned = e.ActorSpawned(ActorId(actor), role=role, settings=SETTINGS)
+    return briefing(spawned, HOUSE, list(WORK_TOOLS))
+
+
+def test_a_lead_is_told_to_coordinate_and_not_to_do_the_work() -> None:
+    assert "Your job is to coordinate, not to do the work yourself" in told("lead")
+
+
+def test_a_lead_is_told_its_house_rules() -> None:
+    text = told("lead")
+    assert "at most 3 workers at a time, 1000 in all" in text
+    assert "at most $1.50 for everything" in text
+    assert "at most 90 seconds for you" in text
+
+
+def test_a_lead_is_told_the_four_sections_of_the_report() -> None:
+    text = told("lead")
+    places = [
+        text.index(name)
+        for name in ("1. STATUS", "2. COMPLETED", "3. DEFERRED OR FAILED", "4. COST SUMMARY")
+    ]
+    assert places == sorted(places)
+
+
+def test_both_are_told_their_tools_places_and_the_manifests_own_words() -> None:
+    for text in (told("lead"), told("worker", "root/W1")):
+        assert "Your tools: Read, Write, Edit, Bash, Git, Glob, Grep." in text
+        assert "You work in /work" in text
+        assert "/more" in text
+        assert text.endswith("Speak plainly.")
+
+
+def test_a_worker_is_told_nothing_of_leading() -> None:
+    text = told("worker", "root/W1")
+    assert "coordinate" not in text
+    assert "STATUS" not in text
+    assert "Your last message is your result" in text

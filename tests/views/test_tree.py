@@ -1,0 +1,94 @@
+"""Tree: who works in a run, what each does, and what it all has cost, in the rows there are."""
+
+from leadhand.domain import commands as c
+from leadhand.views.tree import LEAD, WORKER, tree
+from tests.rules.world import REPORT
+from tests.views.kit import ESCAPES, asks, world
+
+
+def test_a_run_that_has_just_begun_is_its_lead() -> None:
+    run = world(max_workers=3)
+    seen = tree(run.run, run.later(secs=2).now)
+    [lead] = seen.branches
+    assert (lead.glyph, lead.name, lead.state, lead.turns, lead.spent) == (
+        LEAD,
+        "lead",
+        "queued",
+        0,
+        0,
+    )
+    assert (seen.spawned, seen.live, seen.max_workers, seen.elapsed_ms) == (0, 0, 3, 2000)
+    assert (seen.status, seen.grace_ms, seen.budget) == ("running", None, 5_000_000_000)
+
+
+def test_workers_stand_below_their_lead_with_what_they_do_and_cost() -> None:
+    run = world()
+    run.turn()
+    first, second = run.spawn(label="first half"), run.spawn(label="second half")
+    run.later(secs=3)
+    asks(run, first, "Read a.py")
+    run.turn(second)
+    run.later(secs=4).exit(second, final="All is well.")
+    seen = tree(run.run, run.now)
+    lead, one, two = seen.branches
+    assert [each.depth for each in seen.branches] == [0, 1, 1]
+    assert (one.glyph, one.name, one.label) == (WORKER, "W1", "first half")
+    assert (one.state, one.step, one.turns, one.elapsed_ms) == ("running", "Read a.py", 1, 4000)
+    assert (two.state, two.step, two.elapsed_ms) == ("Success", "All is well.", 4000)
+    assert lead.spent + one.spent + two.spent == seen.spent == run.run.spent > 0
+    assert (seen.spawned, seen.live, seen.hidden) == (2, 1, 0)
+
+
+def test_a_failed_worker_shows_why() -> None:
+    run = world()
+    worker = run.spawn()
+    run.turn(worker)
+    run.exit(worker, "failed", final="", error="model error: it is down")
+    assert tree(run.run, run.now).branches[1].step == "model error: it is down"
+
+
+def test_where_rows_are_short_the_live_and_the_failed_stay() -> None:
+    run = world(max_workers=16)
+    for number in range(10):
+        worker = run.spawn()
+        run.turn(worker)
+        run.exit(worker, "failed" if number == 3 else "completed", error="no")
+    alive = run.spawn()
+    seen = tree(run.run, run.now, rows=5)
+    assert [each.id for each in seen.branches] == [
+        "root", "root/W4", "root/W9", "root/W10", alive,
+    ]  # fmt: skip
+    assert seen.hidden == 7
+    assert [each.id for each in tree(run.run, run.now, rows=1).branches] == ["root"]
+    assert tree(run.run, run.now, rows=1).hidden == 11
+
+
+def test_a_lead_that_has_settled_shows_what_it_reported_and_whether_that_is_so() -> None:
+    run = world()
+    run.settled()
+    run.exit(final=REPORT)
+    assert tree(run.run, run.now).branches[0].step == "reported success"
+    run = world()
+    run.exit(final=REPORT)
+    step = tree(run.run, run.now).branches[0].step
+    assert step == "reported success; the log disagrees in 1 point"
+
+
+def test_a_drain_shows_the_time_that_is_left_and_its_end_none() -> None:
+    run = world(grace_secs=30)
+    run.turn()
+    run.do(c.DrainRun())
+    assert tree(run.run, run.later(secs=10).now).grace_ms == 20_000
+    run.exit(final="1. STATUS: partial\n2. COMPLETED\n3. DEFERRED OR FAILED\n4. COST SUMMARY")
+    run.perform()
+    over = tree(run.run, run.later(secs=100).now)
+    assert (over.status, over.grace_ms, over.elapsed_ms) == ("partial", None, 10_000)
+
+
+def test_nothing_that_a_model_says_takes_over_the_terminal() -> None:
+    run = world()
+    worker = run.spawn(label=f"{ESCAPES}[bold]x[/]")
+    asks(run, worker, f"Read {ESCAPES}")
+    shown = tree(run.run, run.now).branches[1]
+    assert "\x1b" not in shown.label + shown.step
+    assert shown.label.endswith("[bold]x[/]")

@@ -1,0 +1,333 @@
+"""Why: for any actor that waits, failed or never started: what for, since when, what next, cost."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from leadhand.domain import commands as c
+from leadhand.domain import events as e
+from leadhand.domain.ids import ROOT, ActorId, CallId
+from leadhand.domain.state import Run
+from leadhand.errors import MaxWorkersExceeded
+from leadhand.views import why
+from tests.rules.world import REPORT, World
+from tests.views.kit import asks, scene, world
+
+TIMED: dict[str, Any] = {"timeout_secs": 600}
+
+
+def of(run: World, actor: str, held: str = "ann on desk, process 7") -> why.Why:
+    return why.actor(run.run, ActorId(actor), scene(run, held))
+
+
+def said(found: why.Why) -> str:
+    return " ".join(found.sentences)
+
+
+def of_run(run: World, held: str = "ann on desk, process 7") -> str:
+    return said(why.whole_run(run.run, scene(run, held)))
+
+
+# An actor that waits
+
+
+def test_one_that_asks_its_model_says_since_when_and_what_it_may_cost() -> None:
+    run = world()
+    worker = run.spawn(label="reads", **TIMED)
+    bound = run.admit(worker).bound
+    found = of(run.later(secs=12), worker)
+    assert (found.about, found.state, found.waiting_ms) == ("root/W1", "running", 12_000)
+    assert found.waits_for == "claude-haiku-4-5 to answer"
+    assert found.left_ms == 588_000
+    assert "root/W1 (reads) is running." in found.sentences
+    assert "It waits for claude-haiku-4-5 to answer, for 12 s now." in found.sentences
+    assert "Its own time is up in 9 min 48 s (of 10 min); it then settles as TimedOut." in said(
+        found
+    )
+    assert f"${bound / 1e9:.2f} more is reserved for the call in flight." in said(found)
+
+
+def test_one_that_was_spawned_and_not_started_says_so() -> None:
+    run = world()
+    worker = run.spawn()
+    found = of(run.later(secs=2), worker)
+    assert (found.state, found.waits_for) == ("queued", "its first call to be admitted")
+    assert (found.waiting_ms, found.cost_usd) == (2_000, 0.0)
+    assert "It has cost $0.00 in 0 turns." in found.sentences
+
+
+def test_a_lead_that_waits_for_workers_says_what_they_do() -> None:
+    run = world()
+    workers = [run.spawn(), run.spawn()]
+    run.admit(workers[0])
+    asks(run, "root", "wait_for_worker", tool="wait_for_worker")
+    run.do(c.OpenWait(ROOT, next(iter(run.actor().tools)), tuple(workers), timeout_secs=60))
+    found = of(run.later(secs=5), "root")
+    assert found.waits_for == "root/W1 (asks claude-haiku-4-5) and root/W2 (queued) to settle"
+    assert (found.waiting_ms, found.left_ms) == (5_000, 55_000)
+    assert "in 55 s at the latest" in said(found)
+    assert "its workers then have 30 s to wrap up, and it has one last turn." in said(found)
+
+
+def test_a_lead_that_waits_for_the_first_says_so() -> None:
+    run = world()
+    workers = [run.spawn(), run.spawn()]
+    asks(run, "root", "wait_for_any", tool="wait_for_any")
+    run.do(c.OpenWait(ROOT, next(iter(run.actor().tools)), tuple(workers), True))
+    assert of(run, "root").waits_for.startswith("the first of root/W1")
+
+
+def test_one_whose_tools_run_names_them() -> None:
+    run = world()
+    asks(run, "root", "Bash make test", "Read a.py")
+    found = of(run.later(secs=90), "root")
+    assert found.waits_for == "Bash make test and Read a.py to return"
+    assert "for 1 min 30 s now" in said(found)
+
+
+def test_one_whose_next_call_waits_for_money_says_how_much_and_what_then() -> None:
+    run = world(budget_nanousd=60_000_000)
+    run.admit(run.spawn(max_turns=1))
+    run.do(run.admitting("root", 4_000))
+    found = of(run.later(secs=3), "root")
+    assert found.waits_for.startswith("money: its next call needs $0.0")
+    assert "of $0.06 $0.00 is spent" in found.waits_for
+    assert "asked for again as calls settle, then made smaller, then refused, in" in said(found)
+    deferral = run.actor().deferral
+    assert deferral is not None
+    assert found.left_ms == deferral.until - 3_000
+    assert found.waiting_ms == 3_000
+
+
+def test_one_whose_session_crashed_says_when_it_starts_again_and_when_it_fails() -> None:
+    run = world()
+    worker = run.spawn()
+    run.admit(worker)
+    run.do(c.RecordCrash(worker, "the harness died"))
+    found = of(run.later(ms=400), worker)
+    assert found.waits_for == "its session, which crashed 1 time, to be started again"
+    assert (found.waiting_ms, found.left_ms) == (400, 600)
+    assert '"the harness died"; 3 in a row fail it.' in said(found)
+
+
+def test_one_that_is_being_ended_says_by_whom_and_what_holds_it_up() -> None:
+    run = world()
+    worker = run.spawn()
+    run.do(c.CancelActor(ROOT, "wrong repository"))
+    assert of(run, "root").waits_for == "W1 to settle"
+    found = of(run.later(secs=1), worker)
+    assert (found.state, found.waits_for) == ("cancelling", "its session to stop")
+    assert found.next == "it settles as Cancelled (wrong repository, by operator)"
+    assert found.waiting_ms == 1_000
+
+
+def test_one_whose_time_is_up_says_when_it_ends() -> None:
+    run = world(lead_timeout_secs=60, grace_secs=10)
+    run.admit()
+    run.later(secs=60).do(c.ExpireActor(ROOT))
+    found = said(of(run.later(secs=4), "root"))
+    assert "It ends in 16 s at the latest: its time is up." in found
+    assert "It was told to wind down (time)." in found
+    assert "1 message to it goes with its next call." in found
+
+
+def test_a_lead_whose_spawns_are_refused_says_why() -> None:
+    run = world(max_workers=1)
+    run.spawn()
+    for _ in range(3):
+        run.refused(run.spawning(), MaxWorkersExceeded)
+    text = said(of(run, "root"))
+    assert "Turns in a row whose spawns were refused: 1 (3 max_workers_exceeded)." in text
+    assert "Spawns refused: 3 (3 max_workers_exceeded)." in of_run(run)
+
+
+def test_without_an_owner_nothing_moves_and_that_is_said() -> None:
+    run = world()
+    worker = run.spawn()
+    run.admit(worker)
+    asks(run, "root", "Bash make", tool="Bash")
+    found = of(run, worker, held="")
+    assert found.state == "interrupted"
+    assert "its clock stands still until `leadhand resume run`." in said(found)
+    assert "counts as spent ($0.04) and is asked again." in said(found)
+
+
+def test_an_interrupted_tool_with_effects_is_not_repeated_and_that_is_said() -> None:
+    run = world()
+    run.turn(intents=(e.Intent(CallId("a"), "Bash", "effects", "Bash make"),))
+    assert "the outcome of the open tool call is unknown" in said(of(run, "root", held=""))
+
+
+# An actor that has settled
+
+
+def settled(outcome: c.Outcome, error: str = "") -> Callable[[World, ActorId], None]:
+    def end(run: World, worker: ActorId) -> None:
+        run.turn(worker)
+        run.later(secs=8).exit(worker, outcome, "", error)
+
+    return end
+
+
+def cancelled(run: World, worker: ActorId) -> None:
+    run.do(c.CancelActor(worker, "not needed", "root"))
+    run.exit(worker, "stopped", "")
+
+
+def timed_out(run: World, worker: ActorId) -> None:
+    run.turn(worker)
+    run.later(secs=600).do(c.ExpireActor(worker))
+    run.exit(worker, "stopped", "")
+
+
+def crashed(run: World, worker: ActorId) -> None:
+    for _ in range(3):
+        run.do(c.RecordCrash(worker, "no such harness"))
+        run.later(secs=10)
+
+
+@pytest.mark.parametrize(
+    ("end", "sentence"),
+    [
+        (settled("failed", "model error: 500"), "settled as Failed after 8 s: model error: 500."),
+        (settled("budget", "budget exceeded"), "settled as BudgetExceeded after 8 s: budget"),
+        (cancelled, "settled as Cancelled after 0 s: not needed (by root)."),
+        (cancelled, "It never had a turn: its model gave no answer."),
+        (timed_out, "settled as TimedOut after 10 min: its time is up (600 s) (by leadhand)."),
+        (crashed, "Its session crashed: no such harness."),
+        (settled("completed"), "settled as Success after 8 s."),
+    ],
+)
+def test_one_that_has_settled_says_how_and_why(
+    end: Callable[[World, ActorId], None], sentence: str
+) -> None:
+    run = world()
+    worker = run.spawn(**TIMED)
+    end(run, worker)
+    found = of(run, worker)
+    assert sentence in said(found)
+    assert "Next: nothing, for it has settled; root decides what follows." in found.sentences
+    assert found.sentences[-1].startswith("It has cost $0.0")
+
+
+# The run
+
+
+def test_a_run_that_goes_on_says_by_whom() -> None:
+    run = world()
+    run.spawn()
+    assert of_run(run.later(secs=61)) == (
+        "The run is run by ann on desk, process 7; it has run for 1 min 1 s and has 1 live worker. "
+        "It has cost $0.00 of $5.00."
+    )
+
+
+def test_a_run_without_an_owner_says_how_to_go_on() -> None:
+    run = world()
+    found = why.whole_run(run.run, scene(run, held=""))
+    assert found.state == "interrupted"
+    assert "nobody runs it. Its last owner was test." in said(found)
+    assert "`leadhand resume run` goes on with its 1 actor where they were." in said(found)
+
+
+def test_a_cancelled_run_without_an_owner_says_what_resume_would_do() -> None:
+    run = world()
+    run.do(c.CancelRun("enough"))
+    assert "`leadhand resume run` settles its 1 actor as Cancelled" in of_run(run, held="")
+    assert "It was cancelled (enough); its actors are being ended." in of_run(run)
+
+
+def test_a_drain_says_what_it_means() -> None:
+    run = world(grace_secs=30)
+    run.do(c.DrainRun())
+    assert "What is not done in 20 s waits for `leadhand resume run`." in of_run(run.later(secs=10))
+
+
+def test_a_run_that_never_began_says_so() -> None:
+    empty = World(begin=False)
+    assert "never began" in of_run(empty, held="")
+    assert "just being started by ann" in of_run(empty)
+
+
+def ended(run: World, final: str = REPORT) -> str:
+    run.exit(final=final)
+    run.perform()
+    return of_run(run)
+
+
+def test_a_run_that_succeeded_says_so() -> None:
+    run = world()
+    run.settled()
+    text = ended(run)
+    assert "succeeded. Its lead's report says success. 1 worker, and none failed." in text
+
+
+def test_a_run_with_a_failed_worker_says_which_and_what_the_report_hides() -> None:
+    run = world()
+    worker = run.spawn(label="a.py")
+    run.turn(worker)
+    run.exit(worker, "failed", error="it broke")
+    text = ended(run)
+    assert "partial. Its lead's report says success." in text
+    assert "The log disagrees: root/W1: reported as completed, but it settled as Failed." in text
+    assert "1 of 1 worker did not succeed: root/W1 (a.py) Failed: it broke." in text
+
+
+def test_a_run_whose_lead_gave_no_report_says_who_wrote_it() -> None:
+    run = world()
+    run.turn()
+    run.exit(outcome="failed", final="", error="model error: 500")
+    run.perform()
+    text = of_run(run)
+    assert "failed. Its lead settled as Failed: model error: 500." in text
+    assert "Its lead gave no report; the one written from the log says failed." in text
+    assert "It had no workers." in text
+
+
+def test_a_drained_run_that_left_work_says_how_to_take_it_up() -> None:
+    run = world()
+    run.turn()
+    run.do(c.DrainRun())
+    text = ended(
+        run, REPORT.replace("success", "partial").replace("- W1 — a.py — has no faults", "")
+    )
+    assert "`leadhand resume run` takes it up again." in text
+
+
+def test_a_cancelled_run_says_by_whom() -> None:
+    run = world()
+    run.do(c.CancelRun("enough"))
+    run.perform(alive=[])
+    text = of_run(run)
+    assert "cancelled. It was cancelled by operator: enough." in text
+    assert "takes it up" not in text
+
+
+def test_those_that_want_an_explanation_live_or_failed() -> None:
+    run = world()
+    run.settled()
+    failed = run.spawn()
+    run.turn(failed)
+    run.exit(failed, "failed")
+    alive = run.spawn()
+    assert why.unwell(run.run) == ["root", alive, failed]
+    assert why.unwell(Run()) == []
+
+
+def test_any_actor_at_any_moment_can_be_explained() -> None:
+    run = world(max_workers=2)
+    worker = run.spawn(budget_nanousd=10**9, **TIMED)
+    moments: list[Callable[[], object]] = [
+        lambda: run.admit(worker),
+        lambda: run.answer(worker),
+        lambda: asks(run, worker, "Read"),
+        lambda: run.do(c.WrapUpActor(worker)),
+        lambda: run.do(c.CancelActor(worker, "")),
+        lambda: run.exit(worker, "stopped"),
+    ]
+    for moment in moments:
+        moment()
+        for held in ("", "ann"):
+            assert len(of(run, worker, held).sentences) >= 3
+            assert len(of(run, "root", held).sentences) >= 3
