@@ -61,7 +61,8 @@ def ends_by_the_command_line(stage: Stage) -> None:
 def resumed(stage: Stage) -> int:
     """Resume as a user does; the exit code."""
     told = stage.cli("resume", stage.run_id, "--json")
-    assert json.loads(told.stdout)["status"] == "succeeded", told.stdout + told.stderr
+    assert told.returncode == 0, told.stdout + told.stderr
+    assert json.loads(told.stdout)["status"] == "succeeded"
     return told.returncode
 
 
