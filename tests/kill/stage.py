@@ -144,7 +144,7 @@ class Stage:
 
     def alive(self) -> list[str]:
         """The processes that carry the run's mark, when they had time to go."""
-        until = time.monotonic() + 10
+        until = time.monotonic() + PATIENCE_SECS / 2
         while (found := marked(self.run_id)) and time.monotonic() < until:
             time.sleep(0.02)
         return found

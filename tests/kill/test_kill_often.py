@@ -1,7 +1,6 @@
 """Kill often: twice, in a drain, with detached children alive; and a disk that fills up."""
 
 import signal
-import time
 from pathlib import Path
 
 import pytest
@@ -58,9 +57,7 @@ def test_what_bash_left_in_sessions_of_its_own_dies_with_the_owner(tmp_path: Pat
     stage = Stage(tmp_path)
     seen = stage.repository / "cleo.log"
     assert stage.start(Point("file", kind=str(seen))) == KILLED
-    began = time.monotonic()
     assert stage.alive() == []
-    assert time.monotonic() - began < 5
     ends_by_the_command_line(stage)
 
 

@@ -123,6 +123,12 @@ class Writer:
                 self.pairs((*path, below))
 
 
+@pytest.mark.parametrize("empty", ['""""""', "''''''", '""', "''"])
+def test_a_text_may_be_empty_in_any_quotes(empty: str) -> None:
+    lines = locate(f"a = {empty}\nb = 1")
+    assert (lines.of(("a",)), lines.of(("b",)), lines.unclosed) == (1, 2, None)
+
+
 @st.composite
 def documents(draw: st.DrawFn) -> Writer:
     """Valid texts of tables, arrays of tables, and values that hold anything."""

@@ -14,15 +14,17 @@ KeyPath = tuple[str | int, ...]
 DEEPEST = 32
 BARE_MAX = 200
 
-_SPACE = re.compile(r"[ \t]*+")
-_BLANK = re.compile(r"(?:[ \t\r\n]++|#[^\n]*+)*+")
-_BARE = re.compile(r"[A-Za-z0-9_-]++")
-_BASIC = re.compile(r'"[^"\\\n]*+(?:\\.[^"\\\n]*+)*+"')
-_LITERAL = re.compile(r"'[^'\n]*+'")
+_SPACE = re.compile(r"[ \t]*")
+_BLANK = re.compile(r"(?:[ \t\r\n]+|#[^\n]*)*")
+_BARE = re.compile(r"[A-Za-z0-9_-]+")
+_BASIC = re.compile(r'"[^"\\\n]*(?:\\.[^"\\\n]*)*"')
+_LITERAL = re.compile(r"'[^'\n]*'")
+# No possessive quantifiers: before 3.11.5 they lose nested groups. Alternatives exclude each
+# other, so a failure costs no more than a second look at each character.
 # Up to two quotes may stand before the three that close.
-_LONG_BASIC = re.compile(r'"""[^"\\]*+(?:(?:\\.|"(?!""))[^"\\]*+)*+"""(?:"{0,2})', re.DOTALL)
-_LONG_LITERAL = re.compile(r"'''[^']*+(?:'(?!'')[^']*+)*+'''(?:'{0,2})")
-_SCALAR = re.compile(r"[^\"',\]}#\n][^,\]}#\n]*+")
+_LONG_BASIC = re.compile(r'"""[^"\\]*(?:(?:\\.|"(?!""))[^"\\]*)*"""(?:"{0,2})', re.DOTALL)
+_LONG_LITERAL = re.compile(r"'''[^']*(?:'(?!'')[^']*)*'''(?:'{0,2})")
+_SCALAR = re.compile(r"[^\"',\]}#\n][^,\]}#\n]*")
 
 
 class Lines:
