@@ -1,7 +1,7 @@
 """Errors: every error of Leadhand, sorted by who can put it right."""
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 
 class LeadhandError(Exception):
@@ -61,6 +61,16 @@ class OutsideWorkspace(Refused):
 
     code = "outside_workspace"
     default_next_step = "Use a path inside the workspace; the operator may permit more in add_dirs."
+
+
+class HostNotAllowed(Refused):
+    """The host is private or local, and this run does not allow it."""
+
+    code = "host_not_allowed"
+    default_next_step = (
+        "Use a public URL, or report that this one is not reachable from here; the operator may "
+        "permit the host in allow_hosts."
+    )
 
 
 class UnknownActor(Refused):
@@ -187,23 +197,45 @@ class HarnessError(LeadhandError):
         self.retryable = retryable
 
 
+ModelErrorKind = Literal[
+    "rate_limited",  # too many requests or tokens for now
+    "overloaded",  # the provider has too much to do
+    "quota",  # no money or allowance is left until resets_at, if that is known
+    "server",  # the provider broke
+    "bad_request",  # it will never accept this request
+    "context_exceeded",  # the conversation is longer than the model can read
+    "auth",  # the key is missing, wrong, or may not do this
+    "network",  # it could not be reached, or went away before it answered
+    "stream_cut",  # it went away in the middle of its answer
+    "timeout",  # it was too slow: to connect, to begin, between words, or in all
+    "protocol",  # what it sent is not what was agreed
+]
+_PASSING = ("rate_limited", "overloaded", "server", "network", "stream_cut", "timeout")
+
+
 class ModelError(LeadhandError):
     """The model's service failed.
 
-    billed: whether the provider may have charged for the call; then its whole reservation
-    counts. resets_at: wall clock in milliseconds when a quota comes back, if known.
+    kind: what went wrong; the same request may succeed later (retryable) where that passes by
+    itself. billed: whether the provider may have charged for the call; then its whole reservation
+    counts. retry_after_secs: how long the provider asks to wait. resets_at: wall clock in
+    milliseconds when a quota comes back, if known.
     """
 
     def __init__(
         self,
         message: str = "",
         *,
-        retryable: bool = False,
+        kind: ModelErrorKind = "protocol",
+        retryable: bool | None = None,
         billed: bool = True,
+        retry_after_secs: float | None = None,
         resets_at: int | None = None,
     ) -> None:
         super().__init__(message)
-        self.retryable, self.billed, self.resets_at = retryable, billed, resets_at
+        self.kind: ModelErrorKind = kind
+        self.retryable = kind in _PASSING if retryable is None else retryable
+        self.billed, self.retry_after_secs, self.resets_at = billed, retry_after_secs, resets_at
 
 
 # Only we can put it right.

@@ -14,12 +14,17 @@ class Prose(Struct, frozen=True, tag="text"):
     text: str
 
 
-class ToolUse(Struct, frozen=True, tag="tool_use"):
-    """The model calls a tool."""
+class ToolUse(Struct, frozen=True, tag="tool_use", omit_defaults=True):
+    """The model calls a tool.
+
+    invalid: the arguments as they came, where they are not a JSON object; args is empty then, and
+    the call is answered with what is wrong instead of being run.
+    """
 
     id: str
     name: str
     args: dict[str, Any]
+    invalid: str = ""
 
 
 class ToolResult(Struct, frozen=True, tag="tool_result"):
@@ -30,10 +35,14 @@ class ToolResult(Struct, frozen=True, tag="tool_result"):
     is_error: bool = False
 
 
-class Raw(Struct, frozen=True, tag="raw"):
-    """A block that only its provider understands (thinking), kept for the round trip."""
+class Raw(Struct, frozen=True, tag="raw", omit_defaults=True):
+    """A block that only its provider understands (thinking), kept for the round trip.
+
+    It goes back unchanged to the provider that made it, and to no other.
+    """
 
     data: Any
+    provider: str = ""
 
 
 Block = Prose | ToolUse | ToolResult | Raw
@@ -54,8 +63,19 @@ class ToolSchema(Struct, frozen=True):
     schema: dict[str, Any]
 
 
+Effort = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
+ToolChoice = Literal["auto", "none"]
+StopReason = Literal["end_turn", "tool_use", "max_tokens", "refusal", "context_exceeded"]
+
+
 class Request(Struct, frozen=True):
-    """One call: everything the model reads, and the most it may answer (tokens)."""
+    """One call: everything the model reads, and the most it may answer (tokens, thinking included).
+
+    effort: how hard to think; None leaves it to the provider. tool_choice: a turn that
+    may call no tool says "none" rather than leave the tools out, since a prefix that stays the
+    same is cached, and thinking is bound to it. schema: JSON Schema of an object; the words of the
+    answer are to be JSON of it.
+    """
 
     model: str
     system: str
@@ -64,13 +84,19 @@ class Request(Struct, frozen=True):
     max_output_tokens: int
     actor_id: str
     call_id: str
+    effort: Effort | None = None
+    tool_choice: ToolChoice = "auto"
+    schema: dict[str, Any] | None = None
 
 
 class Answer(Struct, frozen=True):
-    """One answer."""
+    """One answer. It may be empty (no blocks), whatever its stop_reason.
+
+    stop_reason: `tool_use` exactly where a tool is called and nothing else cut the answer short.
+    """
 
     blocks: list[Block]
-    stop_reason: Literal["end_turn", "tool_use", "max_tokens", "refusal"]
+    stop_reason: StopReason
     usage: Usage
 
 

@@ -31,7 +31,8 @@ class Caller(Struct, frozen=True):
 
     root: its directory, where relative paths start. roots: every directory that its file tools
     may touch (root first). readable: further directories and files that they may only read.
-    env: the whole environment of its child processes, without keys.
+    env: the whole environment of its child processes, without keys. allow_hosts: what it may
+    fetch from beside public hosts, as the manifest says it.
     """
 
     actor_id: ActorId
@@ -43,6 +44,7 @@ class Caller(Struct, frozen=True):
     env: dict[str, str]
     blobs: Blobs
     processes: Processes
+    allow_hosts: tuple[str, ...] = ()
 
 
 Handler = Callable[[Caller, Any], Awaitable[Any]]

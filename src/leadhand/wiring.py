@@ -24,7 +24,7 @@ from leadhand.folder import Folder
 from leadhand.gateway.gateway import Gateway
 from leadhand.harnesses.api import ApiHarness, Words
 from leadhand.model import Model
-from leadhand.models import scripted
+from leadhand.models import names, scripted
 from leadhand.processes import Processes
 from leadhand.store import Store
 from leadhand.stores.codec import Secrets, secrets_of
@@ -32,6 +32,7 @@ from leadhand.tools.call import Toolbox
 from leadhand.tools.spawn import spawn_tool
 from leadhand.tools.wait import wait_tools
 from leadhand.tools.work.table import WORK_TOOLS
+from leadhand.tools.work.web_fetch import Get, web_fetch_tool
 from leadhand.tools.workers import worker_tools
 
 ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"
@@ -83,21 +84,56 @@ def with_absolute_scripts(manifest: Manifest, base: Path) -> Manifest:
     )
 
 
-def make_models() -> Models:
-    """Gives each named model, made once. Raises UnknownModel."""
+def make_models(
+    environ: Mapping[str, str] = os.environ, base_urls: Mapping[str, str] | None = None
+) -> Models:
+    """Gives each named model, made once. Raises UnknownModel, UsageError.
+
+    environ: where the keys are, and the vendors' variables for base URLs; base_urls: by provider,
+    before those. A provider is made, and its library loaded, when its first model is asked for.
+    """
     made: dict[str, Model] = {}
 
     def model(name: str) -> Model:
-        if name not in made:
-            if not name.startswith(scripted.PREFIX):
-                raise UnknownModel(
-                    f'the model "{name}" has no provider in this version',
-                    f"Use a scripted model ({scripted.PREFIX}FILE.py:FUNCTION).",
-                )
-            made[name] = scripted.load(name)
-        return made[name]
+        if name.startswith(scripted.PREFIX):
+            if name not in made:
+                made[name] = scripted.load(name)
+            return made[name]
+        provider, _ = names.split(name)
+        if provider not in made:
+            made[provider] = client(provider, name, environ, base_urls or {})
+        return made[provider]
 
     return model
+
+
+def client(
+    provider: str, name: str, environ: Mapping[str, str], base_urls: Mapping[str, str]
+) -> Model:
+    """The client of a provider. name: the model it is wanted for.
+
+    Raises UnknownModel where its key is missing, UsageError where its base URL is none.
+    """
+    from leadhand.models import anthropic, openai, openai_responses
+    from leadhand.models.http import Http
+
+    vendor = "ANTHROPIC" if provider == "anthropic" else "OPENAI"
+    url = base_urls.get(provider) or environ.get(f"{vendor}_BASE_URL") or ""
+    key = environ.get(f"{vendor}_API_KEY", "").strip()
+    token = environ.get("ANTHROPIC_AUTH_TOKEN", "").strip() if provider == "anthropic" else ""
+    # A server of the operator's own may need no key.
+    if not (url or key or token):
+        raise UnknownModel(
+            f'the model "{name}" cannot be used: {vendor}_API_KEY is not set',
+            f"The operator can set {vendor}_API_KEY; or use a model of another provider.",
+        )
+    if provider == "anthropic":
+        server = anthropic.server(url or "https://api.anthropic.com", key, token)
+        return anthropic.AnthropicModel(Http(), server)
+    server = openai.server(url or "https://api.openai.com/v1", key)
+    if provider == "openai":
+        return openai_responses.OpenAiModel(Http(), server)
+    return openai.OpenAiChatModel(Http(), server)
 
 
 def models_of(manifest: Manifest) -> list[str]:
@@ -105,6 +141,13 @@ def models_of(manifest: Manifest) -> list[str]:
     every = [manifest.lead.settings, manifest.defaults]
     every += [agent.settings for agent in manifest.agents.values()]
     return list(dict.fromkeys(settings.model for settings in every if settings.model))
+
+
+def web_get() -> Get:
+    """The road of WebFetch to the web, whose library is loaded when it is first taken."""
+    from leadhand.tools.work.web_get import Web
+
+    return Web().get
 
 
 class RunBlobs:
@@ -183,7 +226,7 @@ class LiveRun:
 
     def _harness(self) -> ApiHarness:
         engine = self.engine
-        tools = [*WORK_TOOLS, spawn_tool(engine, self.folder)]
+        tools = [*WORK_TOOLS, web_fetch_tool(web_get), spawn_tool(engine, self.folder)]
         tools += [*wait_tools(engine), *worker_tools(engine)]
         return ApiHarness(
             owner=engine,
@@ -215,7 +258,7 @@ async def start_run(
 
     Raises Refused (UnknownModel) before anything is made where a model is not known.
     """
-    models = models or make_models()
+    models = models or make_models(environ)
     for name in models_of(manifest):
         models(name)
     run_id = new_run_id()
@@ -241,7 +284,7 @@ async def resume_run(
     Raises UsageError where another process owns it or it never began, and, before it is touched,
     what `models` raises for one of its models.
     """
-    models = models or make_models()
+    models = models or make_models(environ)
     live = LiveRun(store, run_id, Folder(run_dir / run_id), models, environ)
     await live.open(clock or SystemClock())
     try:

@@ -132,7 +132,7 @@ def test_a_model_without_a_provider_is_refused_with_what_to_do(at: Desk) -> None
     manifest.write_text(manifest.read_text().replace("script:model.py:reply", "claude-haiku-4-5"))
     done = at.run("dispatch", "manifest.toml")
     assert done.code == 2
-    assert 'the model "claude-haiku-4-5" has no provider in this version' in done.err
+    assert 'the model "claude-haiku-4-5" cannot be used: ANTHROPIC_API_KEY is not set' in done.err
     assert not at.runs.exists()
 
 

@@ -3,6 +3,7 @@
 from decimal import Decimal
 from fractions import Fraction
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,23 +12,29 @@ from leadhand.domain.money import (
     MILLION,
     NANO,
     Price,
+    Tier,
     Usage,
     as_usd,
     bound,
     cost,
+    dearest,
     from_usd,
     show,
+    tier_of,
 )
 
 amounts = st.integers(0, 10**12)
 tokens = st.integers(0, 10**9)
-prices = st.builds(Price, amounts, amounts, amounts, amounts)
+tiers = st.builds(Tier, tokens, amounts, amounts, amounts, amounts)
+several = st.lists(tiers, max_size=3, unique_by=lambda tier: tier.above).map(tuple)
+prices = st.builds(Price, amounts, amounts, amounts, amounts, several)
 usages = st.builds(Usage, tokens, tokens, tokens, tokens)
 
 
 def exact(price: Price, usage: Usage) -> Fraction:
     """The cost without any rounding."""
-    total = sum(getattr(price, name) * getattr(usage, name) for name in Usage.__struct_fields__)
+    at = tier_of(price, usage.context - usage.output)
+    total = sum(getattr(at, name) * getattr(usage, name) for name in Usage.__struct_fields__)
     return Fraction(total, MILLION)
 
 
@@ -48,6 +55,34 @@ def test_no_answer_within_its_tokens_costs_more_than_its_bound(
 def test_a_bound_grows_with_its_tokens(price: Price, read: int, said: int, more: int) -> None:
     assert bound(price, read, said) <= bound(price, read + more, said)
     assert bound(price, read, said) <= bound(price, read, said + more)
+
+
+@given(prices, tokens)
+def test_what_is_dearest_is_no_cheaper_than_what_holds(price: Price, read: int) -> None:
+    at = tier_of(price, read)
+    assert dearest(price, read) >= (max(at.input, at.cache_read, at.cache_creation), 0)
+    assert dearest(price, read)[1] >= at.output
+
+
+def test_a_tier_holds_for_the_whole_of_a_call_that_reads_more_than_its_threshold() -> None:
+    far = Tier(200, input=10 * MILLION, output=20 * MILLION, cache_read=3 * MILLION)
+    price = Price(MILLION, 2 * MILLION, MILLION, MILLION, tiers=(far, Tier(100, 2 * MILLION)))
+    assert cost(price, Usage(input=100)) == 100
+    assert cost(price, Usage(input=100, output=500)) == 100 + 2 * 500
+    assert cost(price, Usage(input=101)) == 2 * 101
+    assert cost(price, Usage(input=1, cache_read=200, output=5)) == 10 + 3 * 200 + 20 * 5
+    assert tier_of(price, 200).output == 0
+    assert dearest(price, 100) == (MILLION, 2 * MILLION)
+    assert dearest(price, 200) == (2 * MILLION, 2 * MILLION)
+    assert dearest(price, 201) == (10 * MILLION, 20 * MILLION)
+
+
+def test_a_price_that_was_stored_before_there_were_tiers_still_loads() -> None:
+    old = msgspec.json.decode(b'{"input":1,"output":2}', type=Price)
+    assert old == Price(1, 2)
+    assert msgspec.json.encode(old) == b'{"input":1,"output":2}'
+    tiered = Price(1, 2, tiers=(Tier(5, 3),))
+    assert msgspec.json.decode(msgspec.json.encode(tiered), type=Price) == tiered
 
 
 @given(prices)

@@ -236,6 +236,7 @@ def test_every_key_arrives_where_it_belongs(base: Path) -> None:
         directory=str(base / "repo"),
         add_dirs=(str(base / "more"),),
         env={"STAGE": "test"},
+        allow_hosts=("127.0.0.1:8080", "localhost", "*.internal", "10.0.0.0/8", "[::1]:80"),
         timeout_secs=600,
         max_turns=20,
         max_tokens=4096,
@@ -249,6 +250,7 @@ def test_every_key_arrives_where_it_belongs(base: Path) -> None:
         directory=str(base / "other"),
         add_dirs=(),
         env={"EMPTY": "", "_x1": "${HOME}"},
+        allow_hosts=(),
         max_turns=200,
         max_tokens=8192,
     )
@@ -318,7 +320,7 @@ def test_more_than_the_usual_workers_are_a_warning(workers: int, warned: bool, b
 
 
 def test_warnings_stand_in_the_order_of_their_lines(base: Path) -> None:
-    text = LEAD + 'add_dirs = ["later"]\n[defaults]\ntools = ["WebFetch"]\n[run]\nmax_workers = 17'
+    text = LEAD + 'add_dirs = ["later"]\n[defaults]\nadd_dirs = ["too"]\n[run]\nmax_workers = 17'
     places = [warning.split(" ")[0] for warning in parse(text, "m.toml", base).warnings]
     assert places == ["m.toml:", "m.toml:4:", "m.toml:6:", "m.toml:8:"]
 
@@ -339,12 +341,18 @@ def test_an_added_directory_need_not_exist_yet(base: Path) -> None:
     assert loaded.warnings == [f'm.toml:8: lead.add_dirs[1]: "{base}/later" does not exist yet']
 
 
-def test_a_known_tool_that_is_not_built_yet_is_left_out_with_a_warning(base: Path) -> None:
+def test_a_tool_that_nobody_has_by_default_may_be_given(base: Path) -> None:
     loaded = parse(RULES + LEAD + 'tools = ["WebFetch", "Read"]', "m.toml", base)
-    assert loaded.manifest.lead.settings.tools == ("Read",)
-    assert loaded.warnings == [
-        "m.toml:7: lead.tools[0]: this version has no WebFetch yet: left out"
-    ]
+    assert loaded.manifest.lead.settings.tools == ("WebFetch", "Read")
+    assert loaded.warnings == []
+
+
+def test_hosts_that_are_not_public_may_be_allowed_to_all_or_to_some(base: Path) -> None:
+    text = LEAD + 'allow_hosts = ["a:80"]\n[defaults]\nallow_hosts = ["b"]\n'
+    found = manifest(text + '[agents.x]\nallow_hosts = ["*.c"]', base)
+    assert found.lead.settings.allow_hosts == ("a:80",)
+    assert found.defaults.allow_hosts == ("b",)
+    assert found.agents["x"].settings.allow_hosts == ("*.c",)
 
 
 def test_paths_may_begin_with_the_home_or_lead_through_links(

@@ -7,7 +7,7 @@ import pytest
 from leadhand.domain import commands as c
 from leadhand.domain import events as e
 from leadhand.domain.ids import ROOT, ActorId, CallId
-from leadhand.domain.manifest import LEAD_TOOLS, WORKER_TOOLS, Agent, Settings
+from leadhand.domain.manifest import KNOWN_TOOLS, LEAD_TOOLS, WORKER_TOOLS, Agent, Settings
 from leadhand.domain.money import Price
 from leadhand.domain.rules.spawn import LEAD_TURNS
 from leadhand.errors import (
@@ -221,10 +221,10 @@ def test_an_unknown_agent_is_refused_with_those_that_exist() -> None:
 
 def test_unknown_tools_are_refused_with_those_that_exist() -> None:
     refusal = World().refused(
-        World().spawning(tools=("Read", "WebFetch", "spawn_worker")), InvalidArguments
+        World().spawning(tools=("Read", "Teleport", "spawn_worker")), InvalidArguments
     )
     assert refusal.message == (
-        f"unknown tools: WebFetch, spawn_worker; known: {', '.join(WORKER_TOOLS)}"
+        f"unknown tools: Teleport, spawn_worker; known: {', '.join(KNOWN_TOOLS)}"
     )
 
 

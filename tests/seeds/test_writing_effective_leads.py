@@ -843,10 +843,6 @@ def auditor(request: Request) -> Part:
     path = re.findall(r"Read (\S+/urls\.txt)\.", prompt(request))[0]
     request = yield calls(("Read", {"file_path": path}))
     urls = [line.split("\t")[1] for line in got(request)[0].text.splitlines()]
-    refused = yield calls(spawn("Try.", **own))
-    assert error(got(refused)[0])["code"] == "invalid_arguments"
-    assert "unknown tools: WebFetch" in error(got(refused)[0])["message"]
-    own["tools"].remove("WebFetch")
     waiting: dict[str, str] = {}
     settled: list[tuple[str, Done]] = []
 

@@ -41,6 +41,7 @@ def make_caller(
     roots: tuple[Path, ...] = (),
     readable: tuple[Path, ...] = (),
     env: dict[str, str] | None = None,
+    allow_hosts: tuple[str, ...] = (),
 ) -> Caller:
     """A worker whose directory is `root`."""
     alone = {"GIT_CONFIG_GLOBAL": "/dev/null", "HOME": str(root.parent)}
@@ -54,6 +55,7 @@ def make_caller(
         env=clean_environment(os.environ, alone) if env is None else env,
         blobs=FolderBlobs(root.parent / "blobs"),
         processes=processes,
+        allow_hosts=allow_hosts,
     )
 
 

@@ -17,6 +17,7 @@ VERBS = {
     "why": "Why a run or an actor waits, failed or never started.",
     "events": "What happened in a run, event by event.",
     "cancel": "End a run, or one actor and all below it.",
+    "prices": "What a million tokens of each known model cost.",
 }
 
 

@@ -32,6 +32,5 @@ def worker(price: Price, turns_max: int, history: list[int]) -> int:
     model, else the table above for at most turns_max turns."""
     if history:
         return median_high(history)
-    turns = min(turns_max, TURNS_USUAL)
-    usage = Usage(turns * TURN_INPUT, turns * TURN_OUTPUT, turns * TURN_CACHED)
-    return cost(price, usage)
+    turn = Usage(TURN_INPUT, TURN_OUTPUT, TURN_CACHED)
+    return min(turns_max, TURNS_USUAL) * cost(price, turn)

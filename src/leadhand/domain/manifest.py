@@ -9,6 +9,9 @@ from leadhand.domain.money import NANO, Price
 LEAD_TOOLS = ("Read", "Glob", "Grep", "Git", "Write")
 WORKER_TOOLS = ("Read", "Write", "Edit", "Bash", "Git", "Glob", "Grep")
 
+# Every work tool; what goes out to the web is given, never a default.
+KNOWN_TOOLS = (*WORKER_TOOLS, "WebFetch")
+
 
 class HouseRules(Struct, frozen=True):
     """The guardrails of a run, whatever a model wants."""
@@ -23,7 +26,8 @@ class HouseRules(Struct, frozen=True):
 class Settings(Struct, frozen=True, omit_defaults=True):
     """How an actor works; None leaves it to the next wider settings.
 
-    tools: the work tools it may use. max_tokens: the most one answer may be.
+    tools: the work tools it may use. max_tokens: the most one answer may be. allow_hosts: hosts
+    that it may fetch from though they are not public, as `hosts.permit` reads them.
     """
 
     model: str | None = None
@@ -32,6 +36,7 @@ class Settings(Struct, frozen=True, omit_defaults=True):
     directory: str | None = None
     add_dirs: tuple[str, ...] | None = None
     env: dict[str, str] | None = None
+    allow_hosts: tuple[str, ...] | None = None
     timeout_secs: int | None = None
     max_turns: int | None = None
     max_tokens: int | None = None
@@ -67,7 +72,13 @@ class Manifest(Struct, frozen=True):
 
 
 BASE = Settings(
-    tools=WORKER_TOOLS, add_dirs=(), env={}, timeout_secs=1800, max_turns=50, max_tokens=8192
+    tools=WORKER_TOOLS,
+    add_dirs=(),
+    env={},
+    allow_hosts=(),
+    timeout_secs=1800,
+    max_turns=50,
+    max_tokens=8192,
 )
 
 

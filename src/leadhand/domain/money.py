@@ -31,34 +31,57 @@ class Usage(Struct, frozen=True, omit_defaults=True):
         )
 
 
-class Price(Struct, frozen=True, omit_defaults=True):
-    """Prices of a model in nano-dollars per million tokens."""
+class Tier(Struct, frozen=True, omit_defaults=True):
+    """Prices that hold instead for a whole call that reads more than `above` tokens."""
 
+    above: int
     input: int = 0
     output: int = 0
     cache_read: int = 0
     cache_creation: int = 0
 
-    @property
-    def dearest_input(self) -> int:
-        """The highest price that a token of input may have."""
-        return max(self.input, self.cache_read, self.cache_creation)
+
+class Price(Struct, frozen=True, omit_defaults=True):
+    """Prices of a model in nano-dollars per million tokens; tiers: those of long contexts."""
+
+    input: int = 0
+    output: int = 0
+    cache_read: int = 0
+    cache_creation: int = 0
+    tiers: tuple[Tier, ...] = ()
+
+
+def tier_of(price: Price, read_tokens: int) -> Price | Tier:
+    """The prices of a call that reads so many tokens, cached ones included."""
+    reached = [tier for tier in price.tiers if tier.above < read_tokens]
+    return max(reached, key=lambda tier: tier.above) if reached else price
+
+
+def dearest(price: Price, read_tokens: int) -> tuple[int, int]:
+    """The highest that a token read and a token answered may cost in a call that reads at most
+    so many tokens: of the prices without and with a cache, and of every tier within reach."""
+    reached: list[Price | Tier] = [price]
+    reached += (tier for tier in price.tiers if tier.above < read_tokens)
+    reading = max(max(each.input, each.cache_read, each.cache_creation) for each in reached)
+    return reading, max(each.output for each in reached)
 
 
 def cost(price: Price, usage: Usage) -> int:
-    """What the usage costs, in nano-dollars, rounded up."""
+    """What the usage of one call costs, in nano-dollars, rounded up."""
+    at = tier_of(price, usage.context - usage.output)
     total = (
-        price.input * usage.input
-        + price.output * usage.output
-        + price.cache_read * usage.cache_read
-        + price.cache_creation * usage.cache_creation
+        at.input * usage.input
+        + at.output * usage.output
+        + at.cache_read * usage.cache_read
+        + at.cache_creation * usage.cache_creation
     )
     return -(-total // MILLION)
 
 
 def bound(price: Price, input_tokens: int, output_tokens: int) -> int:
     """The worst that a call can cost, in nano-dollars."""
-    return -(-(price.dearest_input * input_tokens + price.output * output_tokens) // MILLION)
+    reading, answering = dearest(price, input_tokens)
+    return -(-(reading * input_tokens + answering * output_tokens) // MILLION)
 
 
 def from_usd(value: object) -> int:

@@ -1,28 +1,59 @@
 """Prices: what a token of each known model costs, and how a model's name finds its price."""
 
+import difflib
+import re
+from collections.abc import Iterator, Mapping
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from leadhand.domain import price_table
 from leadhand.domain.manifest import Manifest
-from leadhand.domain.money import NANO, Price
+from leadhand.domain.money import Price, Tier
 from leadhand.domain.text import one_line
 from leadhand.errors import UnknownModel
 
-
-def _price(input_usd: float, output_usd: float, read_usd: float, creation_usd: float) -> Price:
-    """A price from dollars per million tokens."""
-    usd = (input_usd, output_usd, read_usd, creation_usd)
-    return Price(*(round(amount * NANO) for amount in usd))
-
-
-TABLE = {
-    "claude-opus-4-5": _price(5, 25, 0.5, 6.25),
-    "claude-opus-4-1": _price(15, 75, 1.5, 18.75),
-    "claude-sonnet-4-6": _price(3, 15, 0.3, 3.75),
-    "claude-sonnet-4-5": _price(3, 15, 0.3, 3.75),
-    "claude-haiku-4-5": _price(1, 5, 0.1, 1.25),
-    "gpt-5": _price(1.25, 10, 0.125, 0),
-    "gpt-5-mini": _price(0.25, 2, 0.025, 0),
-}
 LOCAL = "script:"
 FREE = Price()
+NAME_MAX = 80
+NEAR_MAX = 3
+# A vendor serves the same model under its bare name, with its date, and as the latest.
+_DATED = re.compile(r"(?:[-@]20\d\d-?[01]\d-?[0-3]\d|-latest)$")
+
+
+class Known(Struct, frozen=True):
+    """A model of the table. names: all that it is served under, its own first."""
+
+    vendor: str
+    names: tuple[str, ...]
+    price: Price
+
+
+def read(rows: str) -> Iterator[Known]:
+    """The models in rows of the form that `price_table` describes."""
+    vendor, found = "", None
+    for line in rows.split("\n"):
+        mark, *rest = line.split() or [""]
+        if mark == "=" and found:
+            found = Known(vendor, (*found.names, *rest), found.price)
+        elif mark == ">" and found:
+            tier = Tier(*map(int, rest))
+            found = Known(
+                vendor, found.names, replace(found.price, tiers=(*found.price.tiers, tier))
+            )
+        else:
+            if found:
+                yield found
+            found = Known(vendor, (mark,), _price(*map(int, rest))) if rest else None
+            vendor = vendor if rest else mark.strip("[]")
+
+
+def _price(reading: int, answering: int, cache_read: int, cache_creation: int) -> Price:
+    return Price(reading, answering, cache_read, cache_creation)
+
+
+MODELS: tuple[Known, ...] = tuple(read(price_table.ROWS))
+TABLE: Mapping[str, Price] = {name: known.price for known in MODELS for name in known.names}
 
 
 def named(manifest: Manifest) -> set[str | None]:
@@ -35,25 +66,41 @@ def named(manifest: Manifest) -> set[str | None]:
     }
 
 
+def spellings(model: str) -> tuple[str, ...]:
+    """The names that a model's price may stand under: as it is, without its provider
+    (`anthropic:claude-haiku-4-5`), and without its date (`claude-haiku-4-5-20251001`)."""
+    bare = model.partition(":")[2] or model
+    return tuple(dict.fromkeys((model, bare, _DATED.sub("", bare))))
+
+
 def price_of(manifest: Manifest | None, model: str) -> Price:
     """The price of a model: the manifest's own, else the table's; its local scripts are free.
 
     Raises UnknownModel, with the line of the manifest that would give a price.
     """
-    name = one_line(model, 80)
-    own = manifest.prices.get(model) if manifest else None
+    own = manifest.prices if manifest else {}
     if model.startswith(LOCAL):
         if manifest is None or model not in named(manifest):
             raise UnknownModel(
-                f'the manifest does not name the model "{name}"',
+                f'the manifest does not name the model "{one_line(model, NAME_MAX)}"',
                 "A script is code, so only the operator names one. Use a model of the manifest.",
             )
-        return own or FREE
-    found = own or TABLE.get(model.partition(":")[2]) or TABLE.get(model)
-    if found is None:
-        raise UnknownModel(
-            f'the model "{name}" has no known price',
-            f'The operator can add [prices."{name}"] with input and output in dollars per million '
-            "tokens to the manifest; or use a model that has a price.",
-        )
-    return found
+        return own.get(model, FREE)
+    for prices in (own, TABLE):
+        for name in spellings(model):
+            if name in prices:
+                return prices[name]
+    raise unpriced(model, [*own, *(known.names[0] for known in MODELS)])
+
+
+def unpriced(model: str, known: list[str]) -> UnknownModel:
+    """The refusal of a model whose price is not known, with the names that are near."""
+    name = one_line(model, NAME_MAX)
+    bare = spellings(name)[-1]
+    near = difflib.get_close_matches(bare, known, NEAR_MAX)
+    meant = f"Known and near: {', '.join(one_line(each, NAME_MAX) for each in near)}. "
+    return UnknownModel(
+        f'the model "{name}" has no known price',
+        f'{meant if near else ""}The operator can add [prices."{name}"] with input and output in '
+        "dollars per million tokens to the manifest; or use a model that has a price.",
+    )

@@ -83,6 +83,7 @@ class _Session:
             readable=(harness.transcripts,) if spawned.role == "lead" else (),
             env=clean_environment(harness.environment, settings.env or {}),
             blobs=harness.blobs,
+            allow_hosts=settings.allow_hosts or (),
             processes=harness.processes,
         )
         self.fixed_bytes = len(self.system.encode()) + len(_encoder.encode(self.schemas))

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from msgspec import convert
 from msgspec.structs import replace
 
 from leadhand.domain.manifest import Agent, HouseRules, Lead, Manifest, Settings
@@ -268,8 +269,7 @@ def _prices(prices: Section) -> dict[str, Price]:
             if key not in price:
                 price.fault(key, message="is required, in US dollars per million tokens")
         amounts = {key: price.usd(key, free=True) for key in _PRICE}
-        fallback = amounts["input"] or 0
-        found[model] = Price(
-            **{key: fallback if amount is None else amount for key, amount in amounts.items()}
-        )
+        reading = amounts["input"] or 0
+        given = {key: reading if each is None else each for key, each in amounts.items()}
+        found[model] = convert(given, Price)
     return found

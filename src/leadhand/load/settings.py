@@ -4,19 +4,22 @@ import re
 from collections.abc import Collection
 from pathlib import Path
 
-from leadhand.domain.manifest import WORKER_TOOLS, Settings
+from leadhand.domain import hosts
+from leadhand.domain.manifest import KNOWN_TOOLS, Settings
+from leadhand.domain.text import one_line
 from leadhand.load.section import Section, quoted
 
 # The keys that read() reads; timeouts and budgets mean different things to leads and workers.
-KEYS = ("model", "system", "tools", "directory", "add_dirs", "env", "max_turns", "max_tokens")
+KEYS = (
+    *("model", "system", "tools", "directory", "add_dirs", "env", "allow_hosts"),
+    *("max_turns", "max_tokens"),
+)
 TURNS_MAX = 10_000
 TOKENS_MAX = 1_000_000
 ENTRIES_MAX = 256
 
-# Known from the prompts of other orchestrators, not built yet.
-_TOOLS_LATER = ("WebFetch",)
 _TOOLS_MEND = (
-    f"The work tools are {', '.join(WORKER_TOOLS)}; "
+    f"The work tools are {', '.join(KNOWN_TOOLS)}; "
     "tools of orchestration come with the role and are not listed"
 )
 # A scripted model is named by the path of its file, which may hold spaces.
@@ -35,6 +38,7 @@ def read(section: Section, base: Path, siblings: Collection[str]) -> Settings:
         directory=_directory(section, base),
         add_dirs=_add_dirs(section, base),
         env=_env(section, siblings),
+        allow_hosts=_allow_hosts(section),
         max_turns=section.whole("max_turns", 1, TURNS_MAX),
         max_tokens=section.whole("max_tokens", 1, TOKENS_MAX),
     )
@@ -71,16 +75,14 @@ def _tools(section: Section) -> tuple[str, ...] | None:
         return None
     chosen: dict[str, None] = {}
     for index, name in names:
-        if name in WORKER_TOOLS:
+        if name in KNOWN_TOOLS:
             chosen[name] = None
-        elif name in _TOOLS_LATER:
-            section.warn("tools", index, message=f"this version has no {name} yet: left out")
         else:
             section.fault(
                 "tools",
                 index,
                 message=f"unknown tool {quoted(name)}",
-                mend=section.near(name, (*WORKER_TOOLS, *_TOOLS_LATER)) or _TOOLS_MEND,
+                mend=section.near(name, KNOWN_TOOLS) or _TOOLS_MEND,
             )
     return tuple(chosen)
 
@@ -107,6 +109,23 @@ def _add_dirs(section: Section, base: Path) -> tuple[str, ...] | None:
             section.warn("add_dirs", index, message=f"{name} does not exist yet")
         paths.append(str(path))
     return tuple(paths)
+
+
+def _allow_hosts(section: Section) -> tuple[str, ...] | None:
+    texts = section.texts("allow_hosts", ENTRIES_MAX)
+    if texts is None:
+        return None
+    entries = []
+    for index, text in texts:
+        try:
+            hosts.permit(text)
+        except ValueError as error:
+            why = one_line(str(error))
+            message = f"{quoted(text)} is nothing that can be allowed: {why}"
+            section.fault("allow_hosts", index, message=message, mend=f"Write {hosts.ENTRY_FORM}")
+        else:
+            entries.append(text)
+    return tuple(entries)
 
 
 def _place(

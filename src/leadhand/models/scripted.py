@@ -12,21 +12,37 @@ from msgspec import Struct
 
 from leadhand.domain.money import Price, Usage
 from leadhand.errors import ModelError, UsageError
-from leadhand.model import Answer, Block, Prose, Request, ToolUse
+from leadhand.model import Answer, Block, Prose, Request, StopReason, ToolUse
+from leadhand.models.wire import use
 
 PREFIX = "script:"
 
 
 class Reply(Struct, frozen=True, kw_only=True):
-    """What a script answers. calls: (tool, arguments). delay_secs: before it answers."""
+    """What a script answers. calls: (tool, arguments); arguments that are text stand for what a
+    model wrote instead of a JSON object. delay_secs: before it answers. stop_reason: where it is
+    not what the calls say."""
 
     text: str = ""
-    calls: tuple[tuple[str, dict[str, Any]], ...] = ()
+    calls: tuple[tuple[str, dict[str, Any] | str], ...] = ()
     usage: Usage | None = None
     delay_secs: float = 0.0
+    stop_reason: StopReason | None = None
+
+    @property
+    def reason(self) -> StopReason:
+        """Why the answer ends."""
+        return self.stop_reason or ("tool_use" if self.calls else "end_turn")
 
 
 Script = Callable[[Request], Reply | str | Awaitable[Reply | str]]
+
+
+async def replied(script: Script, request: Request) -> Reply:
+    """What a script answers to a request."""
+    given = script(request)
+    said = await given if inspect.isawaitable(given) else given
+    return Reply(text=said) if isinstance(said, str) else said
 
 
 class ScriptedModel:
@@ -41,17 +57,18 @@ class ScriptedModel:
 
     async def answer(self, request: Request, on_text: Callable[[str], None]) -> Answer:
         """See `model.Model.answer`."""
-        given = self._script(request)
-        said = await given if inspect.isawaitable(given) else given
-        reply = Reply(text=said) if isinstance(said, str) else said
+        reply = await replied(self._script, request)
         if reply.delay_secs:
             await asyncio.sleep(reply.delay_secs)
         on_text(reply.text)
         blocks: list[Block] = [Prose(reply.text)] if reply.text else []
         for number, (name, args) in enumerate(reply.calls):
-            blocks.append(ToolUse(f"{request.call_id}.{number}", name, args))
-        usage = reply.usage or counted(request, blocks)
-        return Answer(blocks, "tool_use" if reply.calls else "end_turn", usage)
+            call_id = f"{request.call_id}.{number}"
+            if isinstance(args, str):
+                blocks.append(use(call_id, name, args))
+            else:
+                blocks.append(ToolUse(call_id, name, args))
+        return Answer(blocks, reply.reason, reply.usage or counted(request, blocks))
 
 
 def counted(request: Request, blocks: list[Block]) -> Usage:
@@ -81,7 +98,12 @@ def replies(lines: list[Reply]) -> Script:
 
 
 def load(name: str) -> ScriptedModel:
-    """The model of `script:FILE.py:FUNCTION` or `script:FILE.jsonl` (absolute paths).
+    """The model of `script:FILE.py:FUNCTION` or `script:FILE.jsonl`; see load_script."""
+    return ScriptedModel(load_script(name))
+
+
+def load_script(name: str) -> Script:
+    """The script of `script:FILE.py:FUNCTION` or `script:FILE.jsonl` (absolute paths).
 
     A line of JSON is {"text": ..., "calls": [[tool, {...}]], "delay_secs": ...}. Raises
     UsageError, which says what is wrong with the file.
@@ -91,7 +113,7 @@ def load(name: str) -> ScriptedModel:
     if not path.is_file():
         raise UsageError(f"{name}: there is no file {path}")
     if path.suffix == ".jsonl":
-        return ScriptedModel(replies(read_lines(path)))
+        return replies(read_lines(path))
     if path.suffix != ".py" or not function.isidentifier():
         raise UsageError(f"{name}: expected script:FILE.py:FUNCTION or script:FILE.jsonl")
     spec = importlib.util.spec_from_file_location(f"leadhand_script_{path.stem}", path)
@@ -105,7 +127,8 @@ def load(name: str) -> ScriptedModel:
     found = getattr(module, function, None)
     if not callable(found):
         raise UsageError(f"{name}: {path} has no function {function}")
-    return ScriptedModel(found)
+    play: Script = found
+    return play
 
 
 def read_lines(path: Path) -> list[Reply]:

@@ -57,7 +57,8 @@ class Toolbox:
         """What a tool call is about to do, as the log keeps it."""
         tool = self.find(use.name)
         step = f"{tool.name if tool else use.name} {gist(use.args)}".strip()
-        effect = tool.effect if tool else "reads"
+        # What cannot be read is not run, so it is no effect that a crash could leave in doubt.
+        effect = tool.effect if tool and not use.invalid else "reads"
         return Intent(CallId(use.id), tool.name if tool else use.name, effect, step)
 
     async def call(self, caller: Caller, offered: Sequence[Tool], use: ToolUse) -> ToolResult:
@@ -69,6 +70,8 @@ class Toolbox:
                 raise UnknownTool(
                     f"there is no tool {one_line(use.name, 80)} here", f"Your tools are: {known}."
                 )
+            if use.invalid:
+                raise unreadable(tool, use.invalid)
             content = shown(await tool.handler(caller, parsed(tool, use.args)))
             return ToolResult(use.id, await capped(caller, unicode(content)))
         except Refused as refusal:
@@ -116,6 +119,17 @@ def parsed(tool: Tool, args: dict[str, Any]) -> Any:
         raise InvalidArguments(
             f"{tool.name}: {one_line(str(error), 500)}", f"Its arguments are: {fields}."
         ) from error
+
+
+def unreadable(tool: Tool, arguments: str) -> InvalidArguments:
+    """The refusal of arguments that are not a JSON object: most often the answer was cut."""
+    fields = ", ".join(tool.args.__struct_encode_fields__)
+    return InvalidArguments(
+        f"{tool.name}: the arguments are not a JSON object, so nothing was run; they end in "
+        f"{one_line(arguments[-100:], 100)}",
+        "Call again with one JSON object; if your answer was cut, with a shorter one. "
+        f"Its arguments are: {fields}.",
+    )
 
 
 def shown(result: Any) -> str:

@@ -4,7 +4,7 @@ from leadhand.domain import estimates, ledger, notices
 from leadhand.domain import events as e
 from leadhand.domain.clock import At, Now
 from leadhand.domain.ids import CallId
-from leadhand.domain.money import MILLION, Price, bound, show
+from leadhand.domain.money import MILLION, Price, bound, dearest, show
 from leadhand.domain.state import Actor, Call, Deferral, ModelSpend, Run
 from leadhand.errors import BudgetExceeded
 
@@ -129,9 +129,10 @@ def affordable(price: Price, input_bound: int, room: int, wanted: int) -> int:
     """The largest answer, in tokens up to wanted, whose call fits into the room; 0 if none."""
     if bound(price, input_bound, 0) > room:
         return 0
-    if price.output == 0:
+    reading, answering = dearest(price, input_bound)
+    if answering == 0:
         return wanted
-    return min(wanted, (room * MILLION - price.dearest_input * input_bound) // price.output)
+    return min(wanted, (room * MILLION - reading * input_bound) // answering)
 
 
 def worth_waiting(run: Run, actor: Actor, fits: bool, now: Now) -> tuple[str, int]:

@@ -5,7 +5,7 @@ from leadhand.domain import estimates, ledger
 from leadhand.domain import events as e
 from leadhand.domain.clock import At, Now
 from leadhand.domain.ids import ROOT, ActorId, worker_id
-from leadhand.domain.manifest import BASE, LEAD_TOOLS, WORKER_TOOLS, Manifest, Settings, layered
+from leadhand.domain.manifest import BASE, KNOWN_TOOLS, LEAD_TOOLS, Manifest, Settings, layered
 from leadhand.domain.prices import price_of
 from leadhand.domain.rules import budget, caps
 from leadhand.domain.state import Actor, Run
@@ -21,7 +21,11 @@ def lead_settings(manifest: Manifest) -> Settings:
     own = Settings(tools=LEAD_TOOLS, max_turns=LEAD_TURNS)
     shared = layered(manifest.defaults)
     wide = Settings(
-        model=shared.model, env=shared.env, add_dirs=shared.add_dirs, max_tokens=shared.max_tokens
+        model=shared.model,
+        env=shared.env,
+        add_dirs=shared.add_dirs,
+        allow_hosts=shared.allow_hosts,
+        max_tokens=shared.max_tokens,
     )
     return layered(timeout, manifest.lead.settings, own, wide, BASE)
 
@@ -68,10 +72,10 @@ def made(run: Run, parent: Actor, command: c.SpawnActor) -> e.ActorSpawned:
     own = agent.settings if agent else Settings()
     inherited = Settings(model=parent.model)
     settings = layered(command.settings, own, run.manifest.defaults, inherited, BASE)
-    unknown = [tool for tool in settings.tools or () if tool not in WORKER_TOOLS]
+    unknown = [tool for tool in settings.tools or () if tool not in KNOWN_TOOLS]
     if unknown:
         names = ", ".join(one_line(tool, 40) for tool in unknown)
-        raise InvalidArguments(f"unknown tools: {names}; known: {', '.join(WORKER_TOOLS)}")
+        raise InvalidArguments(f"unknown tools: {names}; known: {', '.join(KNOWN_TOOLS)}")
     price = price_of(run.manifest, settings.model or "")
     history = run.history.get(f"{command.agent}|{settings.model}", [])
     estimate = 0

@@ -13,13 +13,15 @@ async def shown_output(caller: Caller, finished: Finished) -> str:
     return await capped(caller, text, finished.output, finished.total_bytes)
 
 
-async def capped(caller: Caller, text: str, whole: bytes, total_bytes: int) -> str:
+async def capped(
+    caller: Caller, text: str, whole: bytes, total_bytes: int, shown_max: int = SHOWN_MAX
+) -> str:
     """The text, or its head and tail with a pointer to the whole, which becomes a blob."""
-    if len(text) <= SHOWN_MAX:
+    if len(text) <= shown_max:
         return text
     pointer = await caller.blobs.put(whole)
-    head = text[: int(SHOWN_MAX * _HEAD_SHARE)]
-    tail = text[len(text) - (SHOWN_MAX - len(head)) :]
+    head = text[: int(shown_max * _HEAD_SHARE)]
+    tail = text[len(text) - (shown_max - len(head)) :]
     # Whole lines read better, where lines are not huge.
     cut = head.rfind("\n", len(head) - 2_000)
     head = head[: cut + 1] if cut >= 0 else head + "\n"
