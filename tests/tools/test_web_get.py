@@ -218,7 +218,7 @@ def spellings(draw: st.DrawFn) -> str:
         return draw(st.sampled_from([f"[{where}]", f"[{where.exploded}]", f"[{where}]".upper()]))
     bits = int(where)
     parts = [bits >> shift & 255 for shift in (24, 16, 8, 0)]
-    form = draw(st.sampled_from(["{}", "{:o}", "0{:o}", "0x{:x}", "0X{:02X}", "{:03d}"]))
+    form = draw(st.sampled_from(["{}", "0{:o}", "0x{:x}", "0X{:02X}", "{:03d}"]))
     whole = draw(st.sampled_from(["{}", "0{:o}", "0x{:x}", "0x{:08X}"])).format(bits)
     dotted = ".".join(form.format(part) for part in parts)
     short = ".".join([*(form.format(part) for part in parts[:2]), str(bits & 0xFFFF)])
