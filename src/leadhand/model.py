@@ -107,6 +107,16 @@ class Model(Protocol):
         """What the named model costs where its server prices it; None leaves it to the table."""
         ...
 
+    def lane(self, name: str) -> str:
+        """Whom the named model shares its limits with: the same text for the same provider,
+        account and model. It holds no key."""
+        ...
+
+    async def count(self, request: Request) -> int | None:
+        """How many tokens the provider says that it would read for this request; None where it
+        has no counter or gave no figure. Never raises ModelError; cancelling it passes."""
+        ...
+
     async def answer(self, request: Request, on_text: Callable[[str], None]) -> Answer:
         """Answer one request, passing words to on_text as they come. Raises ModelError.
 

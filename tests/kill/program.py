@@ -96,6 +96,14 @@ class KillingModel:
         """See Model.price."""
         return self._model.price(name)
 
+    def lane(self, name: str) -> str:
+        """See Model.lane."""
+        return self._model.lane(name)
+
+    async def count(self, request: Request) -> int | None:
+        """See Model.count."""
+        return await self._model.count(request)
+
     async def answer(self, request: Request, on_text: Callable[[str], None]) -> Answer:
         """See Model.answer."""
         self._asked += 1

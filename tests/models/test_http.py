@@ -144,3 +144,27 @@ models("anthropic:claude-haiku-4-5")
 assert "aiohttp" in sys.modules
 """
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+def test_a_lane_is_one_provider_one_account_and_one_model() -> None:
+    def lane(url: str, key: str, model: str) -> str:
+        return openai.OpenAiChatModel(Http(), openai.server(url, key)).lane(model)
+
+    url, model = "https://api.test/v1", "openai-chat:small"
+    mine = lane(url, KEY, model)
+    assert mine == lane(f"{url}/", KEY, model)
+    others = [
+        lane("https://api.other.test/v1", KEY, model),
+        lane(url, "sk-other", model),
+        lane(url, "", model),
+        lane(url, KEY, "openai-chat:big"),
+    ]
+    assert len({mine, *others}) == 5
+    assert lane(url, "", model) == "api.test  small"
+
+
+def test_a_lane_shows_no_key() -> None:
+    url = f"http://me:{KEY}@api.test:8080/v1"
+    shown = openai.OpenAiChatModel(Http(), openai.server(url, KEY)).lane("openai-chat:small")
+    assert shown.startswith("api.test:8080 ")
+    assert KEY not in shown

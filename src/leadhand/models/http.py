@@ -4,6 +4,7 @@ Law: whatever a server sends or fails to send, the caller sees ModelError, and n
 """
 
 import asyncio
+import hashlib
 import re
 import time
 import urllib.request
@@ -63,6 +64,13 @@ class Server:
 
     def __repr__(self) -> str:
         return f"Server({self.shown})"
+
+    def lane(self, model: str) -> str:
+        """Whom a model of this server shares its limits with: its host, the account that the keys
+        open, as a digest, and the model."""
+        keys = "\0".join(self._keys)
+        account = hashlib.sha256(keys.encode()).hexdigest()[:12] if keys else ""
+        return f"{urlsplit(self.shown).netloc} {account} {model}"
 
     def clean(self, text: str) -> str:
         """The text without keys and without the user of a URL."""

@@ -45,6 +45,14 @@ class OpenAiModel:
         """Servers of this machine cost nothing unless the operator says so."""
         return Price() if self._server.local else None
 
+    def lane(self, name: str) -> str:
+        """See `model.Model.lane`."""
+        return self._server.lane(wire_name(name))
+
+    async def count(self, request: Request) -> int | None:
+        """This dialect has no counter."""
+        return None
+
     async def answer(self, request: Request, on_text: Callable[[str], None]) -> Answer:
         """See `model.Model.answer`.
 

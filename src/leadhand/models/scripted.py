@@ -55,6 +55,14 @@ class ScriptedModel:
         """Scripts have no price of their own."""
         return None
 
+    def lane(self, name: str) -> str:
+        """Each script is its own."""
+        return name
+
+    async def count(self, request: Request) -> int | None:
+        """A script has no counter."""
+        return None
+
     async def answer(self, request: Request, on_text: Callable[[str], None]) -> Answer:
         """See `model.Model.answer`."""
         reply = await replied(self._script, request)
