@@ -18,6 +18,7 @@ from leadhand.domain.money import NANO, Price, Usage
 from leadhand.engine.conductor import Conductor
 from leadhand.engine.log import Stamped
 from leadhand.gateway.gateway import Gateway
+from leadhand.gateway.pace import Governor
 from leadhand.harnesses.api import ApiHarness, Words
 from leadhand.models.scripted import Reply, Script, ScriptedModel
 from leadhand.tool import Caller, Tool
@@ -87,7 +88,7 @@ def bare_conductor(live: LiveRun, script: Script) -> Conductor:
     model = ScriptedModel(script)
     harness = ApiHarness(
         owner=live.engine,
-        gateway=Gateway(live.engine, lambda name: model),
+        gateway=Gateway(live.engine, lambda name: model, Governor()),
         toolbox=Toolbox([NOTE]),
         blobs=RunBlobs(live.store, live.run_id, live.secrets),
         processes=live.processes,

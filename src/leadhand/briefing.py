@@ -5,6 +5,13 @@ from leadhand.domain.manifest import HouseRules
 from leadhand.domain.money import show
 from leadhand.tool import Tool
 
+COMPACT = """\
+This conversation is getting too long to go on with. Write a summary of it, from which you will \
+go on without the rest; call no tool. Keep all that is still needed: what you were asked, what is \
+done and with which results, decisions and why, exact names, paths, ids and figures, what failed, \
+what is under way, and what comes next. The results of your last tool calls stay as they are. \
+Answer with the summary alone."""
+
 LEAD = """\
 You are the lead of a run of AI agents. Your job is to coordinate, not to do the work yourself: \
 divide it, start workers with spawn_worker, wait for them with wait_actor or wait_for_any, judge \

@@ -9,15 +9,19 @@ from msgspec import Struct, field
 from leadhand.domain import events as e
 from leadhand.model import Block, Message, Prose, ToolResult, ToolUse
 
+# Why an answer ends that goes on in the next one.
+CUT = ("max_tokens", "context_exceeded")
 NOT_RUN = "no result: you had settled before this call returned."
-_FENCE = re.compile(r"<(\s*/?\s*message)", re.IGNORECASE)
+_FENCE = re.compile(r"<(\s*/?\s*(?:message|earlier))", re.IGNORECASE)
 _blocks = msgspec.json.Decoder(list[Block])
 
 
 class Conversation(Struct):
     """What has been said. results: of tools, and mail: delivered, both not yet answered.
 
-    open: tool calls without a result; unread: messages that no admission has delivered.
+    open: tool calls without a result; unread: messages that no admission has delivered. final:
+    the words of the last answer, and of those before it that were cut. stop_reason: of the last.
+    forgotten: turns that only a summary tells of.
     """
 
     spawned: e.ActorSpawned | None = None
@@ -29,6 +33,9 @@ class Conversation(Struct):
     unread: dict[int, e.MessageSent] = field(default_factory=dict)
     asked: str = ""
     words: str = ""
+    final: str = ""
+    stop_reason: str = ""
+    forgotten: int = 0
 
     def add(self, event: e.Event) -> None:
         """Take in one more event of this actor."""
@@ -52,6 +59,11 @@ class Conversation(Struct):
                 self.open = {each.id: each for each in blocks if isinstance(each, ToolUse)}
                 self.effects = {intent.call: intent.effect for intent in event.intents}
                 self.words = event.words or self.words
+                said = "\n".join(each.text for each in blocks if isinstance(each, Prose))
+                self.final = self.final + said if self.was_cut else said
+                self.stop_reason = "" if self.open else event.stop_reason
+            case e.ConversationCompacted() if event.summary:
+                self.forget(event)
             case e.ToolReturned():
                 self.open.pop(event.call, None)
                 self.results.append(ToolResult(event.call, event.content, event.is_error))
@@ -61,6 +73,23 @@ class Conversation(Struct):
                 self.open = {}
             case _:
                 pass
+
+    @property
+    def was_cut(self) -> bool:
+        """Whether the last answer was cut, so that the next goes on with it."""
+        return self.stop_reason in CUT
+
+    def forget(self, event: e.ConversationCompacted) -> None:
+        """Go on from a summary: the prompt, the summary, the last answer and what followed it."""
+        assert self.spawned is not None
+        turns = sum(message.role == "assistant" for message in self.messages)
+        self.forgotten += turns - 1
+        told = summarized(event, self.forgotten)
+        opening = Message("user", [Prose(self.spawned.prompt), Prose(told)])
+        self.messages = [opening, self.messages[-1]]
+        most = event.results_max // max(1, len(self.results))
+        if most:
+            self.results = [shortened(each, most, event.archive) for each in self.results]
 
     def pending(self) -> list[Message]:
         """The user message that the model has not yet answered, if there is one."""
@@ -79,6 +108,59 @@ def fenced(message: e.MessageSent) -> str:
     """A message as the model reads it: who sent it stands outside of what was sent."""
     text = _FENCE.sub(r"&lt;\1", message.text)
     return f'<message from="{message.sender}" kind="{message.kind}">\n{text}\n</message>'
+
+
+def summarized(event: e.ConversationCompacted, turns: int) -> str:
+    """A summary as the model reads it in place of its earlier turns."""
+    text = _FENCE.sub(r"&lt;\1", event.summary)
+    whole = f'; the whole is at "{event.archive}": Read it with offset and limit' * bool(
+        event.archive
+    )
+    return (
+        f'<earlier turns="{turns}">\nYour own summary of the conversation so far{whole}.\n'
+        f"{text}\n</earlier>"
+    )
+
+
+def shortened(result: ToolResult, most: int, archive: str = "") -> ToolResult:
+    """A result of at most so many characters, and where the whole of it is."""
+    if len(result.content) <= most:
+        return result
+    where = f'; the whole is at the end of "{archive}"' if archive else ""
+    content = f"{result.content[:most]}\n[cut{where}]"
+    return ToolResult(result.id, content, result.is_error)
+
+
+def briefly(messages: Iterable[Message], most: int) -> list[Message]:
+    """The messages with results and words of at most so many characters."""
+
+    def brief(block: Block) -> Block:
+        match block:
+            case ToolResult():
+                return shortened(block, most)
+            case Prose(text=text) if len(text) > most:
+                return Prose(f"{text[:most]}\n[cut]")
+        return block
+
+    return [Message(each.role, [brief(block) for block in each.blocks]) for each in messages]
+
+
+def written_out(messages: Iterable[Message]) -> str:
+    """A conversation as a text that can be read in pages."""
+    parts = []
+    for message in messages:
+        parts.append(f"## {message.role}")
+        for block in message.blocks:
+            match block:
+                case Prose(text=text):
+                    parts.append(text)
+                case ToolUse():
+                    parts.append(f"[calls {block.name} {msgspec.json.encode(block.args).decode()}]")
+                case ToolResult():
+                    parts.append(f"[{'failed' if block.is_error else 'result'}]\n{block.content}")
+                case _:
+                    pass
+    return "\n\n".join(parts)
 
 
 def conversation(events: Iterable[e.Event]) -> Conversation:

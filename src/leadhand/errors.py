@@ -90,6 +90,12 @@ class BudgetExceeded(Refused):
     )
 
 
+class Uncounted(Refused):
+    """the call may not fit: its tokens must be counted first"""
+
+    code = "uncounted"
+
+
 class MaxWorkersExceeded(Refused):
     """max_workers exceeded"""
 

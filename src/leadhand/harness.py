@@ -7,7 +7,7 @@ from typing import Protocol
 
 from leadhand.domain.clock import Now
 from leadhand.domain.commands import AdmitCall, Command
-from leadhand.domain.events import Event, Intent
+from leadhand.domain.events import CallAdmitted, Event, Intent
 from leadhand.domain.ids import ActorId
 from leadhand.domain.state import Run
 from leadhand.model import Answer, Request, ToolResult, ToolSchema, ToolUse
@@ -15,7 +15,8 @@ from leadhand.tool import Caller, Role, Tool
 
 MONEY = "money"
 
-Intents = Callable[[Answer], tuple[Intent, ...]]
+# How an answer becomes the command that records it.
+Recorded = Callable[[Answer], Command]
 
 
 class Owner(Protocol):
@@ -43,6 +44,11 @@ class Owner(Protocol):
         id, MONEY for freed money, or the empty string for the run as a whole."""
         ...
 
+    async def until(self, run_ms: int, changed: asyncio.Event) -> None:
+        """Wait for the event, until this instant of the run's time at the latest. It must also be
+        set by what concerns the run as a whole, since a parked run's time stands still."""
+        ...
+
     async def history(self, actor: ActorId, after: int = 0) -> list[Event]:
         """The durable events of one actor, in order."""
         ...
@@ -55,15 +61,18 @@ class Owner(Protocol):
 class ModelRoad(Protocol):
     """The one road of every model call; see `gateway/`."""
 
-    async def admit(self, command: AdmitCall) -> Sequence[Event]:
-        """Ask until the call is admitted; gives the events of the admission.
+    async def admit(
+        self, command: AdmitCall, draft: Callable[[str], Request]
+    ) -> tuple[CallAdmitted, Sequence[Event]]:
+        """Ask until the call is admitted; gives its admission, and all events on the way to it.
 
-        Raises Refused where it never will be.
+        draft: what the named model would be asked without mail, to have its tokens counted. Raises
+        Refused where the call never will be admitted.
         """
         ...
 
     async def ask(
-        self, request: Request, intents: Intents, on_text: Callable[[str], None]
+        self, request: Request, recorded: Recorded, on_text: Callable[[str], None]
     ) -> tuple[Answer, Sequence[Event]]:
         """Send an admitted call; its answer is durable when this returns.
 

@@ -5,6 +5,7 @@ from typing import Any, Literal, Protocol
 
 from msgspec import Struct
 
+from leadhand.domain.manifest import Effort
 from leadhand.domain.money import Price, Usage
 
 
@@ -63,7 +64,6 @@ class ToolSchema(Struct, frozen=True):
     schema: dict[str, Any]
 
 
-Effort = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
 ToolChoice = Literal["auto", "none"]
 StopReason = Literal["end_turn", "tool_use", "max_tokens", "refusal", "context_exceeded"]
 

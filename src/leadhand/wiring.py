@@ -6,6 +6,7 @@ import os
 import secrets as randomness
 import socket
 from collections.abc import Callable, Mapping
+from functools import cache
 from pathlib import Path
 
 import msgspec
@@ -22,6 +23,7 @@ from leadhand.engine.projections import Projections
 from leadhand.errors import UnknownModel, UsageError
 from leadhand.folder import Folder
 from leadhand.gateway.gateway import Gateway
+from leadhand.gateway.pace import Governor
 from leadhand.harnesses.api import ApiHarness, Words
 from leadhand.model import Model
 from leadhand.models import names, scripted
@@ -56,6 +58,12 @@ def who() -> str:
 def default_run_dir() -> Path:
     """The folder of runs: LEADHAND_RUN_DIR, else ~/.leadhand/runs."""
     return Path(os.environ.get("LEADHAND_RUN_DIR") or Path.home() / ".leadhand" / "runs")
+
+
+@cache
+def governor() -> Governor:
+    """The one pace of this process, for all its runs."""
+    return Governor()
 
 
 def open_store(run_dir: Path) -> Store:
@@ -230,7 +238,7 @@ class LiveRun:
         tools += [*wait_tools(engine), *worker_tools(engine)]
         return ApiHarness(
             owner=engine,
-            gateway=Gateway(engine, self._models),
+            gateway=Gateway(engine, self._models, governor()),
             toolbox=Toolbox(tools),
             blobs=RunBlobs(self.store, self.run_id, self.secrets),
             processes=self.processes,

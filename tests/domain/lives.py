@@ -106,7 +106,13 @@ class Life:
             for _ in range(self.dice.randint(0, 2))
         )
         call = self.dice.choice([self.world.call_id(), self.call_of(actor)])
-        return c.AdmitCall(actor, call, self.dice.choice([0, 100, 9_000]), results)
+        return c.AdmitCall(
+            actor,
+            call,
+            self.dice.choice([0, 100, 9_000]),
+            results,
+            counted=self.dice.choice([None, 0, 50, 5_000]),
+        )
 
     def turn(self, actor: ActorId | None = None) -> c.Command:
         actor = actor or self.anybody()

@@ -71,7 +71,14 @@ def test_an_empty_list_is_a_setting_and_nothing_said_is_none() -> None:
 
 def test_the_widest_settings_leave_open_only_what_has_no_default() -> None:
     unset = [name for name in Settings.__struct_fields__ if getattr(BASE, name) is None]
-    assert unset == ["model", "system", "directory", "budget_nanousd"]
+    assert unset == [
+        "model",
+        "effort",
+        "system",
+        "directory",
+        "compact_above_tokens",
+        "budget_nanousd",
+    ]
 
 
 def test_the_house_rules_that_nobody_set_are_those_of_the_manual() -> None:

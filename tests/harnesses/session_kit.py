@@ -23,6 +23,7 @@ from leadhand.engine.engine import Engine
 from leadhand.errors import ToolFailed
 from leadhand.folder import Folder
 from leadhand.gateway.gateway import Gateway
+from leadhand.gateway.pace import Governor
 from leadhand.harnesses.api import ApiHarness, Words
 from leadhand.model import Request
 from leadhand.models.scripted import Reply, Script, ScriptedModel
@@ -124,7 +125,7 @@ class Owner:
         tools += [self.deed("Look", "reads"), self.deed("Touch", "effects")]
         harness = ApiHarness(
             owner=engine,
-            gateway=Gateway(engine, lambda name: ScriptedModel(self.answer)),
+            gateway=Gateway(engine, lambda name: ScriptedModel(self.answer), Governor(0)),
             toolbox=Toolbox(tools),
             blobs=RunBlobs(self.store, RUN, NO_SECRETS),
             processes=Processes(RUN, base),

@@ -109,7 +109,7 @@ def test_words_beside_the_last_tool_calls_are_no_final_answer(tmp_path: Path) ->
 
 def test_a_failure_that_may_pass_is_tried_again_after_longer_and_longer(tmp_path: Path) -> None:
     ended = play(tmp_path, failing(3))
-    assert [at for at, _ in ended.asked] == pytest.approx([0, 1, 3, 7], abs=0.1)
+    assert [at for at, _ in ended.asked] == pytest.approx([0, 1, 3, 7], rel=0.25)
     assert ended.run.status == "succeeded"
     assert len({request.call_id for _, request in ended.asked}) == 4
     assert len(ended.all(e.CallCut)) == 3
@@ -218,14 +218,14 @@ def test_a_worker_that_runs_out_of_money_settles_with_its_last_words(tmp_path: P
 
 def test_a_lead_without_money_gets_one_last_turn_without_tools(tmp_path: Path) -> None:
     def script(request: Request) -> Reply:
-        if not request.tools:
+        if request.tool_choice == "none":
             return Reply(text=REPORT.replace("success", "partial"), usage=Usage(10, 10))
         usage = Usage(3_000, min(9_000, request.max_output_tokens))
         return Reply(calls=(use("Look"),), usage=usage)
 
     ended = play(tmp_path, script, budget_nanousd=90_000)
     *_, last = ended.requests()
-    assert last.tools == []
+    assert last.tool_choice == "none"
     assert "Your budget is used up" in told(last)
     assert ended.run.spent <= 90_000
     assert ended.run.report_by == "lead"
@@ -249,7 +249,7 @@ def test_a_lead_that_gave_all_its_money_to_a_worker_still_collects_its_result(
             return Reply(
                 calls=(use("spawn_worker", prompt="x", budget_usd=54_440e-9),), usage=small
             )
-        assert request.tools
+        assert request.tool_choice == "auto"
         if turn == 1:
             return Reply(calls=(use("wait_actor", worker_id="W1"),), usage=small)
         assert "the result" in results(request)[0].content
@@ -327,7 +327,7 @@ def test_a_message_ends_a_wait_and_comes_with_its_result(tmp_path: Path) -> None
 
 def test_a_lead_out_of_time_gets_its_last_turn_when_its_workers_are_gone(tmp_path: Path) -> None:
     def lead(request: Request) -> Reply:
-        if not request.tools:
+        if request.tool_choice == "none":
             return Reply(text=REPORT.replace("success", "partial"), delay_secs=1)
         wanted = use("wait_actor", worker_id="W1")
         if len(request.messages) == 1:

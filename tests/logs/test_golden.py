@@ -12,14 +12,19 @@ from leadhand.domain.invariants import broken
 from leadhand.domain.state import Run
 from leadhand.errors import StoreError
 from leadhand.stores import codec
+from tests.logs.make import HERE
+from tests.logs.make import rows_of as rows
 
-HERE = Path(__file__).parent
 LOGS = sorted(HERE.glob("*/*.jsonl"))
 
 
-def rows(path: Path) -> list[dict[str, Any]]:
-    """The rows of a log."""
-    return [msgspec.json.decode(line) for line in path.read_bytes().splitlines()]
+def holds(new: Any, old: Any) -> bool:
+    """Whether a new value says all that an old one did; it may say more."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        return all(key in new and holds(new[key], value) for key, value in old.items())
+    if isinstance(old, list) and isinstance(new, list):
+        return len(new) == len(old) and all(map(holds, new, old))
+    return bool(new == old)
 
 
 @pytest.mark.parametrize("path", LOGS, ids=lambda path: f"{path.parent.name}/{path.stem}")
@@ -37,7 +42,7 @@ def test_a_golden_log_is_folded_and_every_invariant_holds(path: Path) -> None:
 def test_a_golden_event_is_written_again_as_it_was(path: Path) -> None:
     for row in rows(path):
         again = codec.encode(codec.decode(row["data"].encode()))
-        assert msgspec.json.decode(again) == msgspec.json.decode(row["data"])
+        assert holds(msgspec.json.decode(again), msgspec.json.decode(row["data"]))
 
 
 def test_every_kind_of_event_is_in_a_golden_log() -> None:

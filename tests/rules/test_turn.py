@@ -48,7 +48,7 @@ def test_results_count_once_though_the_call_has_to_wait() -> None:
     world = World(budget_nanousd=80_000)
     world.turn(intents=(intent("a"),))
     world.admit(world.spawn(max_turns=1), new_bytes=50_000)
-    command = c.AdmitCall(ROOT, CallId("x"), 6_500, (result("a"),))
+    command = c.AdmitCall(ROOT, CallId("x"), 6_500, (result("a"),), counted=0)
     assert kinds(world.do(command)) == ["ToolReturned", "CallDeferred"]
     assert world.do(command) == []
 

@@ -41,7 +41,7 @@ def manifest(
     defaults: Settings = NOTHING_SET,
     agents: dict[str, Agent] | None = None,
     prices: dict[str, Price] | None = None,
-    **house: int,
+    **house: Any,
 ) -> Manifest:
     """A manifest of which only what a test is about has to be said. budget_nanousd is 1,000,000
     where it is not given."""
@@ -70,8 +70,8 @@ class World:
 
     @property
     def now(self) -> Now:
-        """The time."""
-        return Now(WALL_MS + self.run_ms, self.run_ms)
+        """The time; that of a parked run stands still."""
+        return Now(WALL_MS + self.run_ms, self.run.run_ms if self.run.parked else self.run_ms)
 
     def later(self, *, secs: float = 0, ms: int = 0) -> "World":
         """Let time pass."""
@@ -186,7 +186,9 @@ class World:
 
     def admitting(self, actor: str = ROOT, new_bytes: int = 100, call: str = "") -> c.AdmitCall:
         """The command that asks for a call."""
-        return c.AdmitCall(ActorId(actor), CallId(call) if call else self.call_id(), new_bytes)
+        return c.AdmitCall(
+            ActorId(actor), CallId(call) if call else self.call_id(), new_bytes, counted=0
+        )
 
     def admit(self, actor: str = ROOT, new_bytes: int = 100, call: str = "") -> e.CallAdmitted:
         """Let a call out."""

@@ -427,7 +427,7 @@ def test_lead_timeout_secs_ends_the_lead_after_its_report(tmp_path: Path) -> Non
         clock.jump(900)
         while notices.TIME_UP not in told(request):
             request = yield calls(("house_rules", {}))
-        assert request.tools == []
+        assert request.tool_choice == "none"
         return report("partial", missed=["all of it: no time"])
 
     run = play(RULES + "lead_timeout_secs = 900\n" + LEAD, cast(lead), tmp_path, clock=clock)

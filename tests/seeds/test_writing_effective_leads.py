@@ -579,7 +579,7 @@ def test_a_lead_that_goes_on_spawning_is_told_and_then_wound_down(
     heard: list[str] = []
 
     def lead(request: Request) -> Part:
-        while request.tools:
+        while request.tool_choice == "auto":
             request = yield calls(spawn("Do it.", budget_usd=1.99))
             heard.append(told(request))
         return last
@@ -595,7 +595,7 @@ def test_a_lead_that_goes_on_spawning_is_told_and_then_wound_down(
 
 def test_a_lead_whose_own_money_runs_out_still_gets_its_report_turn(tmp_path: Path) -> None:
     def lead(request: Request) -> Part:
-        while request.tools:
+        while request.tool_choice == "auto":
             usage = Usage(output=min(8000, request.max_output_tokens))
             request = yield Reply(calls=(("house_rules", {}),), usage=usage)
         assert notices.BUDGET_GONE in told(request)

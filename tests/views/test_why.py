@@ -10,7 +10,7 @@ from leadhand.domain import events as e
 from leadhand.domain.ids import ROOT, ActorId, CallId
 from leadhand.domain.state import Run
 from leadhand.errors import MaxWorkersExceeded
-from leadhand.views import why
+from leadhand.views import why, why_run
 from tests.rules.world import REPORT, World
 from tests.views.kit import asks, scene, world
 
@@ -26,7 +26,7 @@ def said(found: why.Why) -> str:
 
 
 def of_run(run: World, held: str = "ann on desk, process 7") -> str:
-    return said(why.whole_run(run.run, scene(run, held)))
+    return said(why_run.whole_run(run.run, scene(run, held)))
 
 
 # An actor that waits
@@ -225,7 +225,7 @@ def test_a_run_that_goes_on_says_by_whom() -> None:
 
 def test_a_run_without_an_owner_says_how_to_go_on() -> None:
     run = world()
-    found = why.whole_run(run.run, scene(run, held=""))
+    found = why_run.whole_run(run.run, scene(run, held=""))
     assert found.state == "interrupted"
     assert "nobody runs it. Its last owner was test." in said(found)
     assert "`leadhand resume run` goes on with its 1 actor where they were." in said(found)
@@ -311,8 +311,8 @@ def test_those_that_want_an_explanation_live_or_failed() -> None:
     run.turn(failed)
     run.exit(failed, "failed")
     alive = run.spawn()
-    assert why.unwell(run.run) == ["root", alive, failed]
-    assert why.unwell(Run()) == []
+    assert why_run.unwell(run.run) == ["root", alive, failed]
+    assert why_run.unwell(Run()) == []
 
 
 def test_any_actor_at_any_moment_can_be_explained() -> None:

@@ -18,7 +18,7 @@ from leadhand.engine.log import Stamped
 from leadhand.folder import Folder
 from leadhand.views import record
 from leadhand.views.cost import Cost, cost
-from leadhand.views.words import clock, counted, line, plain
+from leadhand.views.words import clock, counted, line, listed, plain
 
 COST_ROWS = 20
 
@@ -35,12 +35,14 @@ class Outcome(Struct, frozen=True):
     @property
     def status(self) -> str:
         """How the run stands now."""
-        return (self.run.status or "empty") if over(self.run) else "interrupted"
+        if over(self.run):
+            return self.run.status or "empty"
+        return "parked" if self.run.parked else "interrupted"
 
     @property
     def exit_code(self) -> int:
         """The exit code that tells it."""
-        if self.interrupted or not over(self.run):
+        if self.interrupted or not (over(self.run) or self.run.parked):
             return INTERRUPTED
         return SUCCEEDED if self.run.status == "succeeded" else FAILED
 
@@ -103,6 +105,8 @@ def page(found: Outcome) -> Iterator[str]:
     yield heading("Files")
     yield from files(found)
     yield ""
+    if run.parked:
+        yield f"A provider's quota is used up ({line(run.parked.why, 300)})."
     stands = f"{state(found.status)} after {clock(run.run_ms)}"
     yield f"{heading(f'Run {run.id}')}  {stands}{advice(found)}"
 
@@ -177,6 +181,11 @@ def cost_table(found: Cost) -> Iterator[str]:
     total = f"{show(found.spent)} of {show(found.budget)}"
     rows.append(("all", "", "", str(found.turns), f"{read:,}", f"{usage.output:,}", total))
     yield from table(rows, (3, 4, 5, 6), indent="  ")
+    if len(found.models) > 1:
+        shares = [f"{each.model} {show(each.spent)}" for each in found.models]
+        yield f"  By model: {listed(shares)}."
+    if found.saved > 0:
+        yield f"  The providers' caches saved {show(found.saved)}."
     if found.unanswered:
         yield f"  {show(found.unanswered)} of it went to calls that gave no answer."
 

@@ -20,6 +20,7 @@ COLORS = {
     "queued": "cyan",
     "partial": "yellow",
     "interrupted": "yellow",
+    "parked": "yellow",
     "draining": "yellow",
     "cancelling": "yellow",
     "empty": "yellow",

@@ -14,7 +14,7 @@ from leadhand.cli.aside import aside
 from leadhand.domain.money import show
 from leadhand.errors import StoreError
 from leadhand.views.tree import LEAD, Branch, Tree, tree
-from leadhand.views.words import clock, counted
+from leadhand.views.words import clock, counted, span
 from leadhand.wiring import LiveRun
 
 FRAME_SECS = 0.125
@@ -72,7 +72,14 @@ def in_seconds(seen: Tree) -> Tree:
     """A tree without what changes faster than its picture."""
     branches = tuple(replace(each, elapsed_ms=each.elapsed_ms // 1000) for each in seen.branches)
     grace = None if seen.grace_ms is None else seen.grace_ms // 1000
-    return replace(seen, branches=branches, elapsed_ms=seen.elapsed_ms // 1000, grace_ms=grace)
+    parked = None if seen.parked_ms is None else seen.parked_ms // 1000 * 1000
+    return replace(
+        seen,
+        branches=branches,
+        elapsed_ms=seen.elapsed_ms // 1000,
+        grace_ms=grace,
+        parked_ms=parked,
+    )
 
 
 def drawn(seen: Tree, message: str, width: int) -> Group:
@@ -116,7 +123,8 @@ def row(each: Branch, *, labels: bool, turns: bool, numbers: bool) -> list[Text]
 
 def footer(seen: Tree) -> str:
     """What holds for the whole run."""
-    parts = [
+    parts = [] if seen.parked_ms is None else [f"parked for {span(seen.parked_ms)} more"]
+    parts += [
         f"{counted(seen.spawned, 'worker')} spawned",
         f"{seen.live} of {seen.max_workers} live",
         f"{show(seen.spent)} / {show(seen.budget)}",

@@ -17,8 +17,9 @@ AT_ONCE = 16
 
 class Standing(Struct, frozen=True):
     """A run in brief. status: as in its log, but `interrupted` where it is not over and nobody
-    owns it, `empty` where it never began, `unreadable` where error says why. resumable: whether
-    `leadhand resume` would go on with it. ran_ms: run time."""
+    owns it, `parked` where it waits for a provider's quota, `empty` where it never began,
+    `unreadable` where error says why. resumable: whether `leadhand resume` would go on with it.
+    parked: why it is; parked_until: when it goes on by itself, if it does. ran_ms: run time."""
 
     run_id: str
     status: str
@@ -35,6 +36,8 @@ class Standing(Struct, frozen=True):
     draining: bool = False
     cancelled: bool = False
     resumable: bool = False
+    parked: str = ""
+    parked_until: str | None = None
     owner: str = ""
     preview: str = ""
     error: str = ""
@@ -54,7 +57,9 @@ async def standing(store: Store, run_id: str) -> Standing:
 def of(run_id: str, brief: head.Head, held: str) -> Standing:
     """How a run stands, from its head and who holds it."""
     status = brief.status or "empty"
-    if brief.status == "running" and not held:
+    if brief.status == "running" and brief.parked:
+        status = "parked"
+    elif brief.status == "running" and not held:
         status = "interrupted"
     return Standing(
         run_id=run_id,
@@ -71,7 +76,9 @@ def of(run_id: str, brief: head.Head, held: str) -> Standing:
         failed=brief.failed,
         draining=brief.draining and status == "running",
         cancelled=brief.cancelled,
-        resumable=status == "interrupted" or brief.reopenable,
+        resumable=(brief.status == "running" and not held) or brief.reopenable,
+        parked=brief.parked,
+        parked_until=iso(brief.parked_until) if brief.parked_until and held else None,
         owner=held,
         preview=brief.preview,
     )

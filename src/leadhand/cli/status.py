@@ -49,6 +49,9 @@ def facts(found: Standing, run_dir: Path) -> list[tuple[str, str]]:
         rows.append(("cost", f"{dollars(found.cost_usd)} of {dollars(found.budget_usd)}"))
         failed = f", {found.failed} of them failed" if found.failed else ""
         rows.append(("actors", f"{found.live} live, {found.settled} settled{failed}"))
+    if found.parked:
+        until = f"until {found.parked_until}" if found.parked_until else "until it is resumed"
+        rows.append(("parked", f"{until}: {line(found.parked)}"))
     if found.owner:
         rows.append(("run by", line(found.owner)))
     if found.preview:
@@ -56,7 +59,7 @@ def facts(found: Standing, run_dir: Path) -> list[tuple[str, str]]:
     rows.append(("folder", str(run_dir / found.run_id)))
     if found.resumable:
         rows.append(("go on", resume_command(found.run_id, run_dir)))
-    elif found.status == "running":
+    elif found.owner:
         rows.append(("watch", command_on("events", found.run_id, run_dir) + " --follow"))
     elif found.failed or found.status != "succeeded":
         rows.append(("reasons", command_on("why", found.run_id, run_dir)))

@@ -21,7 +21,7 @@ from leadhand.domain.evolve import evolve
 from leadhand.domain.state import Run
 from leadhand.engine import log
 from leadhand.store import Store
-from leadhand.views import why
+from leadhand.views import why, why_run
 
 ACTORS_MAX = 30
 
@@ -43,8 +43,8 @@ def command(run: str, actor: str | None, run_dir: Path, as_json: bool) -> None:
         if actor:
             return [why.actor(state, actor_named(state, actor), scene)]
         return [
-            why.whole_run(state, scene),
-            *(why.actor(state, each, scene) for each in why.unwell(state)),
+            why_run.whole_run(state, scene),
+            *(why.actor(state, each, scene) for each in why_run.unwell(state)),
         ]
 
     found = asyncio.run(with_run(run_dir, run, explained))

@@ -12,7 +12,8 @@ from leadhand.domain.ids import ActorId, CallId
 from leadhand.domain.manifest import Manifest, Settings
 from leadhand.domain.money import Usage
 
-Outcome = Literal["completed", "failed", "budget", "stopped"]
+# What a session's last answer came to. cut: at its length; empty; refused by the model.
+Outcome = Literal["completed", "failed", "budget", "stopped", "cut", "empty", "refused"]
 
 # --- actor
 
@@ -46,12 +47,32 @@ class RecordCrash(Struct, frozen=True, tag=True):
 
 class AdmitCall(Struct, frozen=True, tag=True):
     """Let one model call out. new_bytes: UTF-8 bytes of all that the model has not yet read,
-    beside the messages that this admission delivers. results: of the tools that returned."""
+    beside the messages that this admission delivers. results: of the tools that returned.
+    counted: tokens of the whole request as the provider counts them, 0 where it cannot; None where
+    it was not asked. compact: the conversation is longer than the model can read."""
 
     actor: ActorId
     call: CallId
     new_bytes: int
     results: tuple["RecordToolResult", ...] = ()
+    counted: int | None = None
+    compact: bool = False
+
+
+# --- compaction
+
+
+class RecordCompaction(Struct, frozen=True, tag=True):
+    """The model has summarized the conversation; an empty summary changes nothing. archive: where
+    the whole can be read. kept_bytes: UTF-8 bytes of all that the model reads of it from now on,
+    without pending results."""
+
+    actor: ActorId
+    call: CallId
+    summary: str
+    usage: Usage
+    archive: str = ""
+    kept_bytes: int = 0
 
 
 # --- deadline
@@ -73,6 +94,22 @@ class WrapUpActor(Struct, frozen=True, tag=True):
     """Ask an actor whose lead has ended to finish; after the grace period it is cancelled."""
 
     actor: ActorId
+
+
+# --- pace
+
+
+class RecordHold(Struct, frozen=True, tag=True):
+    """An admitted call waits for its provider before it leaves. until: run_ms."""
+
+    actor: ActorId
+    call: CallId
+    why: str
+    until: int
+
+
+class UnparkRun(Struct, frozen=True, tag=True):
+    """Go on with a run whose quota has come back."""
 
 
 # --- run
@@ -146,12 +183,15 @@ class RecordTurn(Struct, frozen=True, tag=True):
 
 
 class RecordCut(Struct, frozen=True, tag=True):
-    """A call ended without an answer. billed: whether it may have been charged."""
+    """A call ended without an answer. billed: whether it may have been charged. quota: the
+    provider gives nothing more until resets_at (wall clock, milliseconds; 0 where unknown)."""
 
     actor: ActorId
     call: CallId
     why: str
     billed: bool = True
+    quota: bool = False
+    resets_at: int = 0
 
 
 class RecordToolResult(Struct, frozen=True, tag=True):
@@ -181,9 +221,12 @@ Command = (
     | RecordExit
     | RecordCrash
     | AdmitCall
+    | RecordCompaction
     | WarnActor
     | ExpireActor
     | WrapUpActor
+    | RecordHold
+    | UnparkRun
     | StartRun
     | OwnRun
     | DrainRun

@@ -7,7 +7,7 @@ from leadhand.domain import commands as c
 from leadhand.domain.clock import Now
 from leadhand.domain.commands import Command
 from leadhand.domain.events import Event
-from leadhand.domain.rules import actor, deadline, run, spawn, turn, wait
+from leadhand.domain.rules import actor, deadline, pace, run, spawn, turn, wait
 from leadhand.domain.state import Run
 
 Rule = Callable[[Run, Any, Now], list[Event]]
@@ -21,6 +21,9 @@ DECIDE: dict[type, Rule] = {
     c.WarnActor: deadline.warn,
     c.ExpireActor: deadline.expire,
     c.WrapUpActor: deadline.wrap_up,
+    # --- pace
+    c.RecordHold: pace.hold,
+    c.UnparkRun: pace.unpark,
     # --- run
     c.StartRun: run.start,
     c.OwnRun: run.own,
@@ -35,6 +38,7 @@ DECIDE: dict[type, Rule] = {
     c.RecordTurn: turn.record,
     c.RecordCut: turn.cut,
     c.RecordToolResult: turn.returned,
+    c.RecordCompaction: turn.compacted,
     # --- wait
     c.OpenWait: wait.begin,
 }

@@ -14,6 +14,17 @@ TURNS_USUAL = 12
 OVERHEAD = 400
 # Bytes of the notices that one admission may add by itself.
 NOTICE_BYTES = 640
+# Bytes that are new and yet so few that counting their tokens could not make a call fit.
+COUNT_WORTH_BYTES = 2_000
+# Bytes of a token, where a guess will do: whether a conversation is to be compacted.
+BYTES_PER_TOKEN = 3
+# A conversation is compacted above so many tokens, or three quarters of its model's window.
+COMPACT_ABOVE = 150_000
+# The window of a model that nobody knows, in tokens.
+WINDOW_UNKNOWN = 128_000
+# A compaction: the bytes that ask for it, and its answer.
+COMPACT_BYTES = 2_048
+COMPACT_OUTPUT = 4_096
 # A report turn: its answer, and what its context may have grown by.
 REPORT_OUTPUT = 4_096
 REPORT_GROWTH = 1_024

@@ -10,9 +10,10 @@ from msgspec import Struct
 from leadhand.domain.ids import ActorId, CallId
 from leadhand.domain.manifest import Manifest, Settings
 from leadhand.domain.money import Price, Usage
-
-Status = Literal["Success", "Failed", "TimedOut", "Cancelled", "SpawnFailed", "BudgetExceeded"]
-RunStatus = Literal["running", "succeeded", "partial", "failed", "timed_out", "cancelled"]
+from leadhand.domain.outcomes import Report as Report
+from leadhand.domain.outcomes import ReportItem as ReportItem
+from leadhand.domain.outcomes import RunStatus as RunStatus
+from leadhand.domain.outcomes import Status as Status
 
 
 class Event(Struct, frozen=True, tag=True, omit_defaults=True):
@@ -60,12 +61,22 @@ class ExitLate(Event, frozen=True):
     outcome: str = ""
 
 
+# --- answer
+
+
+class AnswerUnfinished(Event, frozen=True):
+    """An answer was cut at its length, or empty; the actor was asked to go on."""
+
+    why: str = ""
+
+
 # --- budget
 
 
 class CallAdmitted(Event, frozen=True):
     """Money was set aside and the call may leave. messages: numbers of those it delivers.
-    final: the actor's last call, without tools."""
+    final: the actor's last call, which may use no tools. compacts: it is to summarize the
+    conversation, and is no turn."""
 
     call: CallId = CallId("")
     model: str = ""
@@ -74,10 +85,12 @@ class CallAdmitted(Event, frozen=True):
     output_max: int = 0
     messages: tuple[int, ...] = ()
     final: bool = False
+    compacts: bool = False
 
 
 class CallDeferred(Event, frozen=True):
-    """The call waits until money is free or workers have settled. until: run_ms."""
+    """The call waits until money is free, workers have settled or the run goes on. until:
+    run_ms."""
 
     call: CallId = CallId("")
     needed: int = 0
@@ -117,6 +130,26 @@ class SpawnRefused(Event, frozen=True):
     code: str = ""
 
 
+# --- compaction
+
+
+class ConversationCompacted(Event, frozen=True):
+    """The conversation goes on from a summary; the whole stays in the log and in the archive. An
+    empty summary has cost and changed nothing. saved, slice: as for a turn. context: what is now
+    read of it at most (tokens). results_max: characters that are kept of each result that the
+    model has not read yet; 0 for all."""
+
+    call: CallId = CallId("")
+    summary: str = ""
+    archive: str = ""
+    usage: Usage = Usage()
+    cost: int = 0
+    saved: int = 0
+    slice: int = 0
+    context: int = 0
+    results_max: int = 0
+
+
 # --- deadline
 
 
@@ -149,31 +182,36 @@ class MessageSent(Event, frozen=True):
     text: str = ""
 
 
+# --- pace
+
+
+class CallHeld(Event, frozen=True):
+    """An admitted call waits for its provider before it leaves. until: run_ms."""
+
+    call: CallId = CallId("")
+    why: str = ""
+    until: int = 0
+
+
+class RunParked(Event, frozen=True):
+    """A provider's quota is used up: no call leaves, and the run's time stands still. until: when
+    it goes on by itself (wall clock, milliseconds); 0 where nobody knows, so that its owner lets
+    go of it."""
+
+    model: str = ""
+    why: str = ""
+    until: int = 0
+
+
+class RunUnparked(Event, frozen=True):
+    """The run goes on."""
+
+
 # --- report
 
 
 class ReportAsked(Event, frozen=True):
     """A lead ended without a report and was asked for one."""
-
-
-class ReportItem(Struct, frozen=True, omit_defaults=True):
-    """One bullet of a report; fields that it does not have stay empty."""
-
-    worker_id: str = ""
-    input: str = ""
-    result: str = ""
-    reason: str = ""
-    usd: float | None = None
-
-
-class Report(Struct, frozen=True, omit_defaults=True):
-    """A lead's final report."""
-
-    status: Literal["success", "partial", "failed"]
-    completed: tuple[ReportItem, ...] = ()
-    deferred_or_failed: tuple[ReportItem, ...] = ()
-    cost_summary: tuple[ReportItem, ...] = ()
-    trailing_text: str = ""
 
 
 class ReportChecked(Event, frozen=True):
@@ -263,12 +301,13 @@ class Intent(Struct, frozen=True, omit_defaults=True):
 
 class TurnRecorded(Event, frozen=True):
     """The model answered, and its call was settled at this cost. slice: what the actor's report
-    turn would cost now (nano-dollars)."""
+    turn would cost now. saved: what it would have cost more without a cache (nano-dollars)."""
 
     call: CallId = CallId("")
     answer: str = ""
     usage: Usage = Usage()
     cost: int = 0
+    saved: int = 0
     slice: int = 0
     stop_reason: str = ""
     intents: tuple[Intent, ...] = ()
@@ -315,16 +354,21 @@ AnyEvent = (
     | ActorSettled
     | ActorContinued
     | ExitLate
+    | AnswerUnfinished
     | CallAdmitted
     | CallDeferred
     | CallCut
     | BoundExceeded
     | WindDownBegan
     | SpawnRefused
+    | ConversationCompacted
     | DeadlineNeared
     | ActorExpired
     | WrapUpAsked
     | MessageSent
+    | CallHeld
+    | RunParked
+    | RunUnparked
     | ReportAsked
     | ReportChecked
     | RunStarted

@@ -7,10 +7,13 @@ from leadhand.domain import events as e
 from leadhand.domain.clock import At
 from leadhand.domain.rules import (
     actor,
+    answer,
     budget,
     caps,
+    compaction,
     deadline,
     message,
+    pace,
     report,
     run,
     spawn,
@@ -28,6 +31,8 @@ EVOLVE: dict[type, tuple[Fold, ...]] = {
     e.ActorSettled: (actor.evolve_settled,),
     e.ActorContinued: (actor.evolve_continued,),
     e.ExitLate: (),
+    # --- answer
+    e.AnswerUnfinished: (answer.evolve_unfinished,),
     # --- budget
     e.CallAdmitted: (budget.evolve_admitted,),
     e.CallDeferred: (budget.evolve_deferred,),
@@ -36,12 +41,18 @@ EVOLVE: dict[type, tuple[Fold, ...]] = {
     e.WindDownBegan: (budget.evolve_wind_down,),
     # --- caps
     e.SpawnRefused: (caps.evolve_refused,),
+    # --- compaction
+    e.ConversationCompacted: (budget.evolve_compacted, compaction.evolve_compacted),
     # --- deadline
     e.DeadlineNeared: (deadline.evolve_warned,),
     e.ActorExpired: (deadline.evolve_expired,),
     e.WrapUpAsked: (deadline.evolve_wrap_up,),
     # --- message
     e.MessageSent: (message.evolve_sent,),
+    # --- pace
+    e.CallHeld: (pace.evolve_held,),
+    e.RunParked: (pace.evolve_parked,),
+    e.RunUnparked: (pace.evolve_unparked,),
     # --- report
     e.ReportAsked: (report.evolve_asked,),
     e.ReportChecked: (report.evolve_checked,),

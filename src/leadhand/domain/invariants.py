@@ -62,8 +62,8 @@ def _actors(run: Run) -> Iterator[str]:
             yield f"{each.id}: took more turns than it may"
         if each.role == "worker" and each.live_children:
             yield f"{each.id}: a worker has workers"
-    if run.finished_wall_ms is not None and run.actors:
-        yield "the run is finished and someone is live"
+    if run.finished_wall_ms is not None and (run.actors or run.parked):
+        yield "the run is finished, and parked or someone is live"
 
 
 def _caps(run: Run) -> Iterator[str]:

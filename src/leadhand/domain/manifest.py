@@ -1,6 +1,6 @@
 """Manifest: what the operator asks for, with every default filled in and every path absolute."""
 
-from typing import Any
+from typing import Any, Literal
 
 from msgspec import Struct
 
@@ -12,15 +12,23 @@ WORKER_TOOLS = ("Read", "Write", "Edit", "Bash", "Git", "Glob", "Grep")
 # Every work tool; what goes out to the web is given, never a default.
 KNOWN_TOOLS = (*WORKER_TOOLS, "WebFetch")
 
+# How hard a model is to think.
+Effort = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
+
 
 class HouseRules(Struct, frozen=True):
-    """The guardrails of a run, whatever a model wants."""
+    """The guardrails of a run, whatever a model wants.
+
+    on_quota: what a provider's terminal quota does: the run waits for its reset, or the actor
+    that met it fails.
+    """
 
     max_workers: int = 4
     budget_nanousd: int = 5 * NANO
     lead_timeout_secs: int = 3600
     max_total_spawns: int = 1000
     grace_secs: int = 30
+    on_quota: Literal["park", "fail"] = "park"
 
 
 class Settings(Struct, frozen=True, omit_defaults=True):
@@ -28,9 +36,11 @@ class Settings(Struct, frozen=True, omit_defaults=True):
 
     tools: the work tools it may use. max_tokens: the most one answer may be. allow_hosts: hosts
     that it may fetch from though they are not public, as `hosts.permit` reads them.
+    compact_above_tokens: a conversation longer than this is summarized.
     """
 
     model: str | None = None
+    effort: Effort | None = None
     system: str | None = None
     tools: tuple[str, ...] | None = None
     directory: str | None = None
@@ -40,6 +50,7 @@ class Settings(Struct, frozen=True, omit_defaults=True):
     timeout_secs: int | None = None
     max_turns: int | None = None
     max_tokens: int | None = None
+    compact_above_tokens: int | None = None
     budget_nanousd: int | None = None
 
 

@@ -50,6 +50,12 @@ class Price(Struct, frozen=True, omit_defaults=True):
     cache_creation: int = 0
     tiers: tuple[Tier, ...] = ()
 
+    def saved(self, usage: Usage) -> int:
+        """What a call would have cost more had nothing been cached, in nano-dollars; less than
+        zero where what it put into the cache cost more than what it took from it."""
+        plain = Usage(usage.input + usage.cache_read + usage.cache_creation, usage.output)
+        return cost(self, plain) - cost(self, usage)
+
 
 def tier_of(price: Price, read_tokens: int) -> Price | Tier:
     """The prices of a call that reads so many tokens, cached ones included."""

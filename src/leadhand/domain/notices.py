@@ -25,6 +25,14 @@ DRAINING = (
     "The operator is draining this run. Start nothing new. Wrap up: finish or stop what you are "
     "doing and give your final answer with what is done and what is deferred."
 )
+CUT = (
+    "Your answer was cut at its greatest length. Go on exactly where it stopped, without repeating "
+    "anything; what you write next is added to it."
+)
+EMPTY = (
+    "Your answer was empty. Go on with your work, or give your final answer: what is done, and "
+    "what is not."
+)
 LEAD_ENDED = "Your lead has ended. Wrap up now and give your final answer."
 LEAD_OUT_OF_TIME = "Your lead's time is up. Wrap up now and give your final answer."
 REFUSED_OFTEN = (

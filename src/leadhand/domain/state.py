@@ -74,7 +74,8 @@ class Envelope(Struct):
 
 
 class Call(Struct):
-    """A model call in flight. since: run_ms."""
+    """A model call in flight. since, held_until: run_ms. held: what it waits for before it leaves,
+    if it does. compacts: it summarizes the conversation."""
 
     id: CallId
     model: str
@@ -82,6 +83,9 @@ class Call(Struct):
     input_bound: int
     since: int
     final: bool
+    compacts: bool = False
+    held: str = ""
+    held_until: int = 0
 
 
 class Deferral(Struct):
@@ -104,6 +108,19 @@ class Mail(Struct):
     sender: str
     kind: str
     text: str
+
+
+# --- pace
+
+
+class Parked(Struct):
+    """A run that waits for a quota. since, until: wall clock, milliseconds; until is 0 where its
+    owner is to let go of it instead."""
+
+    model: str
+    why: str
+    since: int
+    until: int
 
 
 # --- turn
@@ -134,7 +151,9 @@ class Wait(Struct):
 
 class Actor(Struct):
     """A live actor. estimate: what is held for it in `pool`, the nearest envelope's owner.
-    Times are run_ms; None has not come."""
+    Times are run_ms; None has not come. compact_above: tokens; compacted_turn: how many turns it
+    had taken when its conversation was compacted last. unfinished: answers in a row that were no
+    end."""
 
     id: ActorId
     parent: ActorId
@@ -166,6 +185,9 @@ class Actor(Struct):
     retry_at: int = 0
     turns: int = 0
     context_tokens: int = 0
+    compact_above: int = 0
+    compacted_turn: int = 0
+    unfinished: int = 0
     usage: Usage = Usage()
     spent: int = 0
     call: Call | None = None
@@ -184,11 +206,12 @@ class Actor(Struct):
 
 
 class ModelSpend(Struct):
-    """What one model has cost in this run."""
+    """What one model has cost in this run, and what its cache has saved."""
 
     calls: int = 0
     usage: Usage = Usage()
     spent: int = 0
+    saved: int = 0
 
 
 class Run(Struct):
@@ -206,6 +229,8 @@ class Run(Struct):
     drain_until: int | None = None
     drained: bool = False
     cancelled: str | None = None
+    parked: Parked | None = None
+    parks_in_row: int = 0
     actors: dict[ActorId, Actor] = field(default_factory=dict)
     records: dict[ActorId, Record] = field(default_factory=dict)
     spawned_total: int = 0

@@ -17,6 +17,7 @@ from leadhand.engine.log import Stamped
 from leadhand.errors import Refused, StoreError
 
 FULL_PASS_MS = 60_000
+PARKED_SECS = 60.0
 END_SECS = 5.0
 NEW_OBJECTS_MAX = 10_000
 
@@ -94,7 +95,12 @@ class Conductor:
         until = self._next_full_pass
         if self._timers:
             until = min(until, self._timers[0][0])
-        seconds = max(0.0, (until - self._engine.now().run_ms) / 1000)
+        now, parked = self._engine.now(), self._engine.run.parked
+        seconds = max(0.0, (until - now.run_ms) / 1000)
+        if parked is not None:
+            # Only the wall clock goes on, and may be moved.
+            left = (parked.until - now.wall_ms) / 1000 if parked.until else PARKED_SECS
+            seconds = min(max(0.0, left), PARKED_SECS)
         if self._engine.failure is not None:
             raise StoreError(self._engine.failure.message)
         with suppress(TimeoutError):

@@ -6,7 +6,7 @@ Law: state may run ahead of the disk by the open commit; nothing else may.
 import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import msgspec
 from msgspec import Struct
@@ -28,6 +28,8 @@ from leadhand.stores import codec
 from leadhand.views.head import head
 
 BATCH_MAX = 20_000
+# A sleep may end a little before its instant.
+WAKE_LATE_SECS = 0.001
 FREES_MONEY = (TurnRecorded, CallCut, ActorSettled)
 
 Listener = Callable[[Sequence[Stamped]], None]
@@ -110,9 +112,19 @@ class Engine:
         return self._epoch
 
     def now(self) -> Now:
-        """The time; its run hand never goes back."""
+        """The time; its run hand never goes back, and stands still while the run is parked."""
         now = self._clock.now()
-        return now if now.run_ms >= self.run.run_ms else Now(now.wall_ms, self.run.run_ms)
+        if self.run.parked is None and now.run_ms >= self.run.run_ms:
+            return now
+        return Now(now.wall_ms, self.run.run_ms)
+
+    async def until(self, run_ms: int, changed: asyncio.Event) -> None:
+        """See `harness.Owner.until`."""
+        # Nothing comes by time alone while the time stands still.
+        secs = max(0, run_ms - self.now().run_ms) / 1000 + WAKE_LATE_SECS
+        with suppress(TimeoutError):
+            async with asyncio.timeout(None if self.run.parked else secs):
+                await changed.wait()
 
     def listen(self, listener: Listener) -> None:
         """Be told of every durable event, in order."""
@@ -213,12 +225,15 @@ class Engine:
         batch = self._batch()
         for event in events:
             at = At(self.run.seq + 1, now)
+            parked = self.run.parked
             try:
                 evolve(self.run, event, at)
             except Exception as error:
                 # The state may be half changed: nothing of this process may go on from it.
                 self._fail(StoreError(f"a rule broke on {type(event).__name__}: {error!r}"), batch)
                 raise Bug(f"a rule broke on {type(event).__name__}: {error!r}") from error
+            if parked is not None and self.run.parked is None:
+                self._clock.resume(self.run.run_ms)
             batch.events.append(Stamped(at, event))
         self._work.set()
 

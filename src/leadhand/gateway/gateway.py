@@ -1,57 +1,71 @@
-"""Gateway: lets a model call out once it is admitted, and settles it whatever happens."""
+"""Gateway: lets a model call out once it is admitted and its provider takes it; settles it always.
+
+Law: one road for every model call of a run; what came of a call is durable before anybody reads it.
+"""
 
 import asyncio
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 
-import msgspec
+from msgspec import structs
 
 from leadhand.domain import commands as c
 from leadhand.domain import events as e
 from leadhand.domain.ids import ActorId, CallId
-from leadhand.errors import ModelError
-from leadhand.harness import MONEY, Intents, Owner
-from leadhand.model import Answer, Model, Request, text_of
+from leadhand.errors import ModelError, Uncounted
+from leadhand.gateway.pace import PATIENCE_SECS, Governor
+from leadhand.harness import MONEY, Owner, Recorded
+from leadhand.model import Answer, Model, Request
 
-_encoder = msgspec.json.Encoder()
+# What passes by itself, for everybody at the same time.
+PASSING = ("rate_limited", "overloaded")
 
 
 class Gateway:
     """The one road to the models of a run."""
 
-    def __init__(self, owner: Owner, models: Callable[[str], Model]) -> None:
+    def __init__(self, owner: Owner, models: Callable[[str], Model], governor: Governor) -> None:
         """models: gives the model of a name; raises UnknownModel."""
-        self._owner, self._models = owner, models
+        self._owner, self._models, self._governor = owner, models, governor
 
-    async def admit(self, command: c.AdmitCall) -> Sequence[e.Event]:
-        """Ask until the call is admitted; the events of the admission, with what came before it.
+    async def admit(
+        self, command: c.AdmitCall, draft: Callable[[str], Request]
+    ) -> tuple[e.CallAdmitted, Sequence[e.Event]]:
+        """Ask until the call is admitted; its admission, and all events on the way to it.
 
-        Raises Refused where it never will be.
+        draft: what the named model would be asked, to have its tokens counted. Raises Refused where
+        the call never will be admitted.
         """
         owner, actor = self._owner, command.actor
-        events = await owner.submit(command)
-        if admits(events):
-            return events
+        seen: list[e.Event] = []
         with owner.watching(actor, MONEY, "") as changed:
             while True:
                 changed.clear()
-                events = await owner.submit(command)
-                if admits(events):
-                    return events
+                try:
+                    seen += await owner.submit(command)
+                except Uncounted:
+                    counted = await self._count(actor, draft)
+                    command = structs.replace(command, counted=counted)
+                    continue
+                admitted = [each for each in seen if isinstance(each, e.CallAdmitted)]
+                if admitted:
+                    return admitted[-1], seen
                 await self._later(actor, changed)
+
+    async def _count(self, actor_id: ActorId, draft: Callable[[str], Request]) -> int:
+        """The tokens that the provider counts; 0 where it does not."""
+        actor = self._owner.run.actors.get(actor_id)
+        if actor is None:
+            return 0
+        return await self._models(actor.model).count(draft(actor.model)) or 0
 
     async def _later(self, actor_id: ActorId, changed: asyncio.Event) -> None:
         """Wait until a deferred call may be worth asking for again."""
         actor = self._owner.run.actors.get(actor_id)
-        seconds = 1.0
         if actor is not None and actor.deferral is not None:
-            seconds = (actor.deferral.until - self._owner.now().run_ms) / 1000
-        with suppress(TimeoutError):
-            async with asyncio.timeout(max(0.001, seconds)):
-                await changed.wait()
+            await self._owner.until(actor.deferral.until, changed)
 
     async def ask(
-        self, request: Request, intents: Intents, on_text: Callable[[str], None]
+        self, request: Request, recorded: Recorded, on_text: Callable[[str], None]
     ) -> tuple[Answer, Sequence[e.Event]]:
         """Send an admitted call and record its answer, which is durable when this returns.
 
@@ -59,26 +73,59 @@ class Gateway:
         """
         actor, call = ActorId(request.actor_id), CallId(request.call_id)
         try:
-            answer = await self._models(request.model).answer(request, on_text)
+            answer = await self._paced(request, on_text)
         except ModelError as error:
-            await self._owner.submit(c.RecordCut(actor, call, error.message, error.billed))
+            quota, resets_at = error.kind == "quota", error.resets_at or 0
+            cut = c.RecordCut(actor, call, error.message, error.billed, quota, resets_at)
+            await self._owner.submit(cut)
             raise
         except BaseException as error:
             why = "cancelled" if isinstance(error, asyncio.CancelledError) else repr(error)
             await asyncio.shield(self._owner.submit(c.RecordCut(actor, call, why)))
             raise
-        command = c.RecordTurn(
-            actor,
-            call,
-            _encoder.encode(answer.blocks).decode(),
-            answer.usage,
-            answer.stop_reason,
-            intents(answer),
-            text_of(answer.blocks),
-        )
-        return answer, await self._owner.submit(command)
+        return answer, await self._owner.submit(recorded(answer))
 
+    async def _paced(self, request: Request, on_text: Callable[[str], None]) -> Answer:
+        """Ask as soon as the provider takes it; a refusal that passes and cost nothing is waited
+        out here, with the same reservation. Raises ModelError."""
+        model = self._models(request.model)
+        lane = self._governor.lane(model.lane(request.model))
+        loop = asyncio.get_running_loop()
+        end = loop.time() + PATIENCE_SECS
 
-def admits(events: Sequence[e.Event]) -> bool:
-    """Whether one of the events lets the call out."""
-    return any(isinstance(event, e.CallAdmitted) for event in events)
+        async def told(why: str, secs: float) -> None:
+            until = self._owner.now().run_ms + round(secs * 1000)
+            hold = c.RecordHold(ActorId(request.actor_id), CallId(request.call_id), why, until)
+            await self._owner.submit(hold)
+
+        while True:
+            entered = await lane.enter(told)
+            try:
+                answer = await model.answer(request, on_text)
+            except ModelError as error:
+                error = self._seen(error, loop.time() >= end)
+                if error.kind == "quota":
+                    lane.exhausted(error)
+                if error.kind in PASSING:
+                    lane.complained(error, entered)
+                if error.kind not in PASSING or not error.retryable or error.billed:
+                    raise error from None
+            else:
+                lane.answered()
+                return answer
+            finally:
+                lane.leave()
+
+    def _seen(self, error: ModelError, late: bool) -> ModelError:
+        """The error as it is to be dealt with: a wait beyond all patience is a quota, and what
+        does not pass in time is not waited for any longer. late: whether the time is up."""
+        secs = error.retry_after_secs or 0.0
+        if error.kind not in PASSING:
+            return error
+        if secs > PATIENCE_SECS:
+            resets_at = self._owner.now().wall_ms + round(secs * 1000)
+            return ModelError(error.message, kind="quota", billed=error.billed, resets_at=resets_at)
+        if not late:
+            return error
+        message = f"{error.message} (for {PATIENCE_SECS / 60:g} min)"
+        return ModelError(message, kind=error.kind, retryable=False, billed=error.billed)

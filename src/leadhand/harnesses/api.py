@@ -1,20 +1,21 @@
 """Api: the in-process session: model call, tool calls, until the model stops."""
 
 import asyncio
+import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
 
-from leadhand.briefing import briefing
-from leadhand.conversation import Conversation, conversation
+from leadhand.briefing import COMPACT, briefing
+from leadhand.conversation import CUT, Conversation, briefly, conversation, written_out
 from leadhand.domain import commands as c
 from leadhand.domain import events as e
 from leadhand.domain.ids import ActorId, CallId
 from leadhand.domain.state import Actor
 from leadhand.errors import BudgetExceeded, HarnessError, ModelError, Refused
-from leadhand.harness import ModelRoad, Owner, ToolRoad
-from leadhand.model import Answer, Block, Request, ToolResult, ToolUse, text_of
+from leadhand.harness import ModelRoad, Owner, Recorded, ToolRoad
+from leadhand.model import Answer, Message, Prose, Request, ToolResult, ToolUse, text_of
 from leadhand.processes import Processes, clean_environment
 from leadhand.tool import Blobs, Caller, Tool
 
@@ -22,8 +23,17 @@ RETRIES_MAX = 3
 INTERRUPTED = (
     "interrupted, outcome unknown: the process that ran this call died. Check before you repeat it."
 )
-ASKS_MORE = ("report", "reopened")
+ASKS_MORE = ("report", "reopened", "cut", "empty")
+# Characters of a result or a text in a conversation that is longer than its model can read.
+BRIEF_MAX = 2_000
+# What stands around a summary.
+NOTE_BYTES = 400
 _encoder = msgspec.json.Encoder()
+
+
+def spread(about: str) -> float:
+    """A factor from 0.75 to 1.25, another for each text: who fails together tries apart."""
+    return 0.75 + zlib.crc32(about.encode()) / 2**33
 
 
 class Words:
@@ -87,8 +97,11 @@ class _Session:
             processes=harness.processes,
         )
         self.fixed_bytes = len(self.system.encode()) + len(_encoder.encode(self.schemas))
+        self.effort = settings.effort
         self.fresh: list[ToolResult] = []
         self.failures = 0
+        # The turn at which the conversation was found to be longer than the model can read.
+        self.too_long_at = -1
 
     def live(self) -> Actor | None:
         """The actor, while it is to go on."""
@@ -112,7 +125,7 @@ class _Session:
             if uses and not self.final():
                 await self.run_tools(uses)
                 continue
-            await self.end(answer.blocks)
+            await self.end()
 
     def final(self) -> bool:
         """Whether the turn just taken was the actor's last."""
@@ -123,7 +136,7 @@ class _Session:
         """Go on with the tool calls that an earlier session left open, but a last turn's."""
         actor = self.live()
         if actor is not None and actor.final_used and actor.call is None:
-            await self.end(self.talk.messages[-1].blocks)
+            await self.end()
             return
         again = []
         for use in list(self.talk.open.values()):
@@ -142,10 +155,21 @@ class _Session:
         has been given more to read."""
         actor = self.live()
         if actor is not None and not any(each.kind in ASKS_MORE for each in actor.mail):
-            await self.end(self.talk.messages[-1].blocks)
+            await self.end()
 
     async def turn(self, actor: Actor) -> Answer:
-        """One model request and its answer, durable. Raises Refused, ModelError."""
+        """One model request and its answer, durable; first a shorter conversation, where it has
+        become too long. Raises Refused, ModelError."""
+        admitted = await self.admitted(actor)
+        if admitted.compacts:
+            await self.compact(admitted, brief=self.too_long_at == actor.turns)
+            admitted = await self.admitted(actor)
+        request = self.request(admitted)
+        on_text = self.h.words.begin(self.actor)
+        return await self.asked(request, self.as_turn(admitted.call), on_text)
+
+    async def admitted(self, actor: Actor) -> e.CallAdmitted:
+        """The admission of the next call; the conversation holds the mail that it delivers."""
         call = CallId(f"{self.actor}:{actor.stint}.{actor.turns + 1}@{self.h.owner.run.seq}")
         new = len(_encoder.encode(self.talk.pending()))
         if not self.talk.messages:
@@ -154,28 +178,73 @@ class _Session:
             c.RecordToolResult(self.actor, CallId(each.id), each.content, each.is_error)
             for each in self.fresh
         )
-        events = await self.h.gateway.admit(c.AdmitCall(self.actor, call, new, results))
+        too_long = self.too_long_at == actor.turns
+        command = c.AdmitCall(self.actor, call, new, results, compact=too_long)
+        admitted, events = await self.h.gateway.admit(
+            command, lambda model: self.draft(model, call)
+        )
         self.fresh = []
-        admitted = await self.take_in(events)
-        request = Request(
-            model=admitted.model,
+        await self.take_in(admitted, events)
+        return admitted
+
+    def draft(self, model: str, call: CallId) -> Request:
+        """What the model would be asked now, with everything that may cost something."""
+        return Request(
+            model=model,
             system=self.system,
             messages=self.talk.all(),
-            tools=[] if admitted.final else self.schemas,
-            max_output_tokens=admitted.output_max,
+            tools=self.schemas,
+            max_output_tokens=1,
             actor_id=self.actor,
             call_id=call,
+            effort=self.effort,
         )
-        on_text = self.h.words.begin(self.actor)
-        answer, recorded = await self.h.gateway.ask(request, self.intents, on_text)
-        for event in recorded:
+
+    def request(self, admitted: e.CallAdmitted) -> Request:
+        """What an admitted call asks. Where no tool may be called they are there nevertheless: a
+        prefix that stays the same is cached."""
+        no_tools = admitted.final or admitted.compacts
+        return msgspec.structs.replace(
+            self.draft(admitted.model, admitted.call),
+            max_output_tokens=admitted.output_max,
+            tool_choice="none" if no_tools else "auto",
+        )
+
+    async def asked(
+        self, request: Request, recorded: Recorded, on_text: Callable[[str], None]
+    ) -> Answer:
+        """The answer to a request, which is durable and part of the conversation."""
+        answer, events = await self.h.gateway.ask(request, recorded, on_text)
+        for event in events:
             if event.actor == self.actor:
                 self.talk.add(event)
         return answer
 
-    async def take_in(self, events: Sequence[e.Event]) -> e.CallAdmitted:
+    async def compact(self, admitted: e.CallAdmitted, *, brief: bool) -> None:
+        """Let the model summarize its conversation, which goes on from there; the whole is kept
+        where the model can read it. brief: the model cannot read all of it. Raises ModelError."""
+        whole = self.talk.all()
+        messages = briefly(whole, BRIEF_MAX) if brief else [*whole]
+        ask = Prose(COMPACT)
+        if messages[-1].role == "user":
+            messages[-1] = Message("user", [*messages[-1].blocks, ask])
+        else:
+            messages.append(Message("user", [ask]))
+        archive = await self.h.blobs.put(written_out(whole).encode())
+        kept = len(_encoder.encode((whole[0], self.talk.messages[-1]))) + self.fixed_bytes
+
+        def recorded(answer: Answer) -> c.Command:
+            summary = "" if answer.stop_reason == "refusal" else text_of(answer.blocks)
+            size = len(_encoder.encode(summary)) + len(archive) + NOTE_BYTES
+            return c.RecordCompaction(
+                self.actor, admitted.call, summary, answer.usage, archive, kept + size
+            )
+
+        request = msgspec.structs.replace(self.request(admitted), messages=messages)
+        await self.asked(request, recorded, lambda text: None)
+
+    async def take_in(self, admitted: e.CallAdmitted, events: Sequence[e.Event]) -> None:
         """Bring the conversation up to an admission, with the messages that it delivers."""
-        admitted = next(event for event in events if isinstance(event, e.CallAdmitted))
         known = self.talk.unread.keys() | {
             event.number for event in events if isinstance(event, e.MessageSent)
         }
@@ -186,12 +255,23 @@ class _Session:
         for event in events:
             if isinstance(event, e.MessageSent | e.CallAdmitted):
                 self.talk.add(event)
-        return admitted
 
-    def intents(self, answer: Answer) -> tuple[e.Intent, ...]:
-        """The tool calls of an answer, as the log keeps them."""
-        uses = [block for block in answer.blocks if isinstance(block, ToolUse)]
-        return tuple(self.h.toolbox.intent(use) for use in uses)
+    def as_turn(self, call: CallId) -> Recorded:
+        """How the answer to a call is recorded: whole, with the tool calls that it asks for."""
+
+        def recorded(answer: Answer) -> c.Command:
+            uses = [block for block in answer.blocks if isinstance(block, ToolUse)]
+            return c.RecordTurn(
+                self.actor,
+                call,
+                _encoder.encode(answer.blocks).decode(),
+                answer.usage,
+                answer.stop_reason,
+                tuple(self.h.toolbox.intent(use) for use in uses),
+                text_of(answer.blocks),
+            )
+
+        return recorded
 
     async def run_tools(self, uses: list[ToolUse]) -> None:
         """Run tool calls at the same time. Each result but the last is recorded as it comes; the
@@ -230,12 +310,21 @@ class _Session:
         self.fresh.append(result)
 
     async def model_failed(self, error: ModelError) -> None:
-        """Wait and try again what may succeed later; fail the actor otherwise."""
+        """Wait and try again what may succeed later; fail the actor otherwise.
+
+        A run that waits for a quota is parked: the next call is admitted when it goes on.
+        """
+        actor = self.live()
+        if actor is None or (error.kind == "quota" and self.h.owner.run.house.on_quota == "park"):
+            return
+        if error.kind == "context_exceeded" and self.too_long_at != actor.turns:
+            self.too_long_at = actor.turns
+            return
         self.failures += 1
         if not error.retryable or self.failures > RETRIES_MAX:
             await self.exit("failed", error=f"model error: {error.message}")
             return
-        await asyncio.sleep(2.0 ** (self.failures - 1))
+        await asyncio.sleep(2.0 ** (self.failures - 1) * spread(f"{self.actor}:{actor.turns}"))
 
     async def exit_refused(self, refusal: Refused) -> None:
         """End a session whose next call was refused, with the last that it said."""
@@ -244,13 +333,19 @@ class _Session:
         outcome: c.Outcome = "budget" if isinstance(refusal, BudgetExceeded) else "failed"
         await self.exit(outcome, final=self.talk.words, error=refusal.message)
 
-    async def end(self, blocks: list[Block]) -> None:
-        """End the session with its last answer."""
-        final = text_of(blocks)
-        if final:
+    async def end(self) -> None:
+        """End the session with its last answer; where that is no end, it may be asked to go on."""
+        final, stop_reason = self.talk.final.strip(), self.talk.stop_reason
+        if stop_reason == "context_exceeded" and (actor := self.live()) is not None:
+            self.too_long_at = actor.turns
+        if stop_reason in CUT:
+            await self.exit("cut", final=final, error="its answer was cut at max_tokens")
+        elif stop_reason == "refusal":
+            await self.exit("refused", final=final, error="the model refused to answer")
+        elif final:
             await self.exit("completed", final=final)
         else:
-            await self.exit("failed", error="the model gave an empty answer")
+            await self.exit("empty", error="the model gave an empty answer")
 
     async def exit(self, outcome: c.Outcome, *, final: str = "", error: str = "") -> None:
         """Tell that the session is over; a lead may be asked for its report and go on."""

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 from msgspec import convert
 from msgspec.structs import replace
@@ -90,7 +91,7 @@ def _house(run: Section, lead: Section) -> HouseRules:
     _cleanup(run)
     both = (run, lead)
     timeouts = [(at, "lead_timeout_secs") for at in both] + [(lead, "timeout_secs")]
-    given = {
+    given: dict[str, Any] = {
         "max_workers": _agreed(
             (at, "max_workers", at.whole("max_workers", 1, WORKERS_MAX)) for at in both
         ),

@@ -57,7 +57,7 @@ class ScriptedModel:
 
     def lane(self, name: str) -> str:
         """Each script is its own."""
-        return name
+        return f"{name} {id(self):x}"
 
     async def count(self, request: Request) -> int | None:
         """A script has no counter."""

@@ -14,6 +14,7 @@ from leadhand.engine.inbox import Inbox, Mailable, encode
 from leadhand.errors import StoreError
 from leadhand.folder import Folder
 from leadhand.gateway.gateway import Gateway
+from leadhand.gateway.pace import Governor
 from leadhand.harnesses.api import ApiHarness, Words
 from leadhand.processes import Processes
 from leadhand.store import Letter
@@ -55,6 +56,7 @@ class Life:
         self._engine = await Engine.open(self._store, RUN, self._clock, "simulated")
         self.state = self._engine.run
         self._world.taken_over(self._store)
+        self._world.players.wall_ms = self._wall
         self._harness = self._made_harness()
         loop.when_idle(self._look)
         done = False
@@ -103,7 +105,7 @@ class Life:
         tools = [spawn_tool(engine, Folder(NOWHERE)), *wait_tools(engine), *worker_tools(engine)]
         return ApiHarness(
             owner=engine,
-            gateway=Gateway(engine, lambda name: model),
+            gateway=Gateway(engine, lambda name: model, Governor(self._plan.seed, self._wall)),
             toolbox=Toolbox([*tools, self._world.note_tool(store)]),
             blobs=RunBlobs(store, RUN, NO_SECRETS),
             processes=Processes(RUN, NOWHERE),
@@ -111,6 +113,9 @@ class Life:
             transcripts=NOWHERE,
             words=Words(),
         )
+
+    def _wall(self) -> int:
+        return self._clock.now().wall_ms
 
     async def _session(self, actor: ActorId) -> None:
         task = asyncio.current_task()

@@ -13,16 +13,26 @@ from typing import Any
 from msgspec import Struct
 
 from leadhand.domain.money import Usage
-from leadhand.errors import ModelError
-from leadhand.model import Request
+from leadhand.errors import ModelError, ModelErrorKind
+from leadhand.model import Request, StopReason
 from leadhand.models.scripted import Reply, counted
-from leadhand.testing.script import Done, done, turn
+from leadhand.testing.clock import WALL_MS
+from leadhand.testing.script import Done, asks_summary, done, turn
 
 MODELS = ("script:cheap", "script:dear")
 FOR_EVER_SECS = 1_000_000.0
 LONG = 70_000
 
 Call = tuple[str, dict[str, Any]]
+
+ENDS: tuple[StopReason, ...] = ("max_tokens", "context_exceeded", "refusal")
+PROVIDER_TROUBLES: tuple[ModelErrorKind, ...] = (
+    "rate_limited",
+    "rate_limited",
+    "overloaded",
+    "quota",
+    "context_exceeded",
+)
 
 LEADS = {
     "orderly": 6,
@@ -54,21 +64,27 @@ TEMPERS: dict[str, dict[str, float]] = {
 
 
 class Trouble(Struct, frozen=True):
-    """What goes wrong on the way of an answer. times: how often; dear: it costs too much."""
+    """What goes wrong on the way of an answer. times: how often; dear: it costs too much. error:
+    which kind of ModelError; wait_secs: how long the provider asks to wait, or until its quota
+    comes back; stop_reason: how the answer ends instead of as it should."""
 
     kind: str = ""
     times: int = 0
     delay_secs: float = 0.0
     billed: bool = True
-    retryable: bool = True
+    error: ModelErrorKind = "protocol"
+    retryable: bool | None = True
+    wait_secs: float | None = None
     dear: bool = False
+    stop_reason: StopReason | None = None
 
 
 class Players:
     """All who answer in one run. asked counts the requests of each (actor, turn)."""
 
-    def __init__(self, seed: int) -> None:
-        self._seed = seed
+    def __init__(self, seed: int, wall_ms: Callable[[], int] = lambda: WALL_MS) -> None:
+        """wall_ms: tells the wall clock."""
+        self._seed, self.wall_ms = seed, wall_ms
         self.asked: Counter[tuple[str, int]] = Counter()
 
     def dice(self, *about: object) -> Random:
@@ -86,10 +102,26 @@ class Players:
         if trouble.kind and self.asked[key] <= trouble.times:
             if trouble.kind == "crash":
                 raise RuntimeError("the script broke")
-            raise ModelError("busy", retryable=trouble.retryable, billed=trouble.billed)
-        says = self.worker if "/" in request.actor_id else self.lead
-        said = says(request, dice)
-        return Reply(text=said.text, calls=said.calls, usage=usage_of(request, dice, trouble.dear))
+            raise self.fault(trouble)
+        if asks_summary(request):
+            said = Reply(text=dice.choice(("It went well so far.", "It went well.", "")))
+        else:
+            said = (self.worker if "/" in request.actor_id else self.lead)(request, dice)
+        cut = None if said.calls else trouble.stop_reason
+        usage = usage_of(request, dice, trouble.dear)
+        return Reply(text=said.text, calls=said.calls, usage=usage, stop_reason=cut)
+
+    def fault(self, trouble: Trouble) -> ModelError:
+        """What a provider answers instead."""
+        quota, secs = trouble.error == "quota", trouble.wait_secs
+        return ModelError(
+            "busy",
+            kind=trouble.error,
+            retryable=trouble.retryable,
+            billed=trouble.billed,
+            retry_after_secs=None if quota else secs,
+            resets_at=self.wall_ms() + round(secs * 1000) if quota and secs is not None else None,
+        )
 
     def trouble(self, actor: str, dice: Random) -> Trouble:
         """What goes wrong with a turn."""
@@ -97,7 +129,8 @@ class Players:
         times = dice.choice((1, 1, 1, 2, 9))
         delay = dice.choice((0.0, 0.01, 0.5, 2.0)) * dice.random()
         if chance < 0.05:
-            return Trouble("error", times, delay, dice.random() < 0.5, dice.random() < 0.8)
+            billed, again = dice.random() < 0.5, dice.random() < 0.8
+            return Trouble("error", times, delay, billed, retryable=again)
         if chance < 0.07 or (chance < 0.3 and self.temper(actor) == "unlucky"):
             return Trouble("crash", times, delay)
         if chance < 0.10:
@@ -106,6 +139,10 @@ class Players:
             return Trouble(delay_secs=FOR_EVER_SECS)
         if chance < 0.12:
             return Trouble("deaf", 0, delay_secs=dice.uniform(1, 60))
+        if chance < 0.20:
+            return provider_trouble(dice, times, delay)
+        if chance < 0.22:
+            return Trouble(delay_secs=delay, stop_reason=dice.choice(ENDS))
         return Trouble(delay_secs=delay, dear=chance > 0.97)
 
     def temper(self, actor: str) -> str:
@@ -128,7 +165,7 @@ class Players:
     def lead(self, request: Request, dice: Random) -> Reply:
         """A lead's turn."""
         temper = self.temper(request.actor_id)
-        if not request.tools and dice.random() < 0.8:
+        if request.tool_choice == "none" and dice.random() < 0.8:
             return Reply(text=report(request, dice))
         if temper == "stubborn":
             stubborn = self.dice("stubborn")
@@ -154,6 +191,15 @@ class Players:
         if temper == "silent":
             return Reply(text="All is done.")
         return Reply(text=report(request, dice, lies=temper == "liar"))
+
+
+def provider_trouble(dice: Random, times: int, delay: float) -> Trouble:
+    """A provider that has had enough, for a while or for good, or cannot read that much."""
+    kind = dice.choice(PROVIDER_TROUBLES)
+    waits = {"quota": (None, 30.0, 4_000.0, 200_000.0), "context_exceeded": (None,)}
+    secs = dice.choice(waits.get(kind, (None, 0.5, 20.0, 2_000.0)))
+    billed = kind == "overloaded" and dice.random() < 0.2
+    return Trouble("error", times, delay, billed, error=kind, retryable=None, wait_secs=secs)
 
 
 async def patience(trouble: Trouble) -> None:

@@ -91,6 +91,7 @@ def manifest_of(dice: Random) -> Manifest:
         lead_timeout_secs=3_600 if roomy else dice.choice((5, 30, 120, 600)),
         max_total_spawns=1_000 if roomy else dice.choice((1, 3, 6, 12)),
         grace_secs=dice.choice((0, 1, 10, 30)),
+        on_quota="fail" if dice.random() < 0.3 else "park",
     )
     defaults = Settings(
         model=dice.choice((None, *MODELS)),
@@ -98,6 +99,7 @@ def manifest_of(dice: Random) -> Manifest:
         max_turns=None if roomy else dice.choice((None, None, 1, 4, 12)),
         max_tokens=dice.choice((200, 1_000)),
         budget_nanousd=dice.choice((None, None, None, 3 * turn)),
+        compact_above_tokens=dice.choice((None, None, 1_500, 5_000)),
     )
     helper = Settings(model=MODELS[1], max_turns=3, timeout_secs=20)
     agents = {"helper": Agent("helps", helper)}

@@ -1,11 +1,15 @@
 """Script: what a scripted model asks of the conversation before it replies."""
 
+import re
 from typing import Any
 
 import msgspec
 from msgspec import Struct
 
+from leadhand.briefing import COMPACT
 from leadhand.model import Prose, Request, ToolResult, ToolUse
+
+_EARLIER = re.compile(r'<earlier turns="(\d+)">')
 
 
 class Done(Struct, frozen=True):
@@ -48,5 +52,20 @@ def prompt(request: Request) -> str:
 
 
 def turn(request: Request) -> int:
-    """How many answers the model has given before this one."""
-    return sum(message.role == "assistant" for message in request.messages)
+    """How many answers the model has given before this one, those that only a summary tells of
+    included."""
+    return forgotten(prompt(request)) + sum(
+        message.role == "assistant" for message in request.messages
+    )
+
+
+def forgotten(text: str) -> int:
+    """How many earlier turns a text says that it tells of as their summary."""
+    found = _EARLIER.search(text)
+    return int(found[1]) if found else 0
+
+
+def asks_summary(request: Request) -> bool:
+    """Whether the model is asked to summarize the conversation, which is no turn of it."""
+    last = request.messages[-1].blocks[-1]
+    return isinstance(last, Prose) and last.text == COMPACT

@@ -9,6 +9,7 @@ from msgspec import field
 from leadhand.errors import ModelError
 from leadhand.model import Prose, Request
 from leadhand.models.scripted import Reply
+from leadhand.testing.script import asks_summary, forgotten
 
 PIECES_MAX = 200
 PIECE_CHARS = 40
@@ -74,15 +75,18 @@ def from_prompt(request: Request) -> Step:
     The step is counted by the answers since, so nothing is remembered: many conversations may be
     played at once, and one that is resumed goes on where it was.
     """
+    if asks_summary(request):
+        return Step(text="Summary: the steps so far were played.")
     found, answers = "", 0
     for message in request.messages:
         if message.role == "assistant":
             answers += 1
             continue
         for block in message.blocks:
-            blocks = _FENCE.findall(block.text) if isinstance(block, Prose) else []
-            if blocks:
+            text = block.text if isinstance(block, Prose) else ""
+            if blocks := _FENCE.findall(text):
                 found, answers = blocks[-1], 0
+            answers += forgotten(text)
     if not found:
         raise ModelError("no ```script block is in the prompt", kind="bad_request")
     try:

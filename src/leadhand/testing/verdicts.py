@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from msgspec import Struct
 
+from leadhand.domain import commands as c
 from leadhand.domain import effects as fx
 from leadhand.domain import events as e
 from leadhand.domain import ledger
@@ -24,6 +25,7 @@ from leadhand.testing.world import World
 MEANT = ("RuntimeError: the script broke", "RuntimeError: the pen broke")
 # A sleep ends a millisecond late, and instants are cut to whole milliseconds.
 LATE_MS = 3
+PARKED_MS = 60_000 + LATE_MS
 
 
 class Broken(AssertionError):
@@ -52,13 +54,19 @@ def at_rest(rest: Rest, secs: float) -> Iterator[str]:
         yield "the live state is not what the durable log gives"
     then = Now(now.wall_ms, now.run_ms - LATE_MS)
     if fx.Suspend() in due(live, alive, now):
-        if fx.Suspend() in due(live, alive, then) and len(rest.ending) != len(alive):
+        soon = live.parked is not None and secs * 1000 <= PARKED_MS
+        if fx.Suspend() in due(live, alive, then) and len(rest.ending) != len(alive) and not soon:
             yield "at rest, but not suspended"
         return
+    excused = [fx.Submit(c.UnparkRun()), *(fx.Stop(each) for each in rest.ending)]
     for effect in due(live, alive, then):
-        if not (isinstance(effect, fx.Stop) and effect.actor in rest.ending):
+        if effect not in excused:
             yield f"at rest, but {effect} is due"
-    wakes = now.run_ms + secs * 1000 - LATE_MS
+    # The time of a parked run stands still; only the wall clock can bring something.
+    wakes = now.run_ms + (0 if live.parked else secs * 1000 - LATE_MS)
+    # A wall clock that was moved is looked at again within a minute.
+    if live.parked and secs * 1000 > PARKED_MS and live.parked.until < now.wall_ms + secs * 1000:
+        yield "the run sleeps beyond the end of its park"
     if live.drain_until is not None and now.run_ms < live.drain_until < wakes:
         yield "the run sleeps beyond the end of its drain"
     for actor in live.actors.values():
@@ -161,7 +169,7 @@ def bills(events: list[e.Event]) -> Iterator[tuple[str, Bill]]:
             case e.CallAdmitted():
                 found[event.call] = Bill(event, prices[event.actor])
                 yield event.call, found[event.call]
-            case e.TurnRecorded():
+            case e.TurnRecorded() | e.ConversationCompacted():
                 found[event.call].ends += 1
                 found[event.call].booked += event.cost
             case e.CallCut():
@@ -180,14 +188,16 @@ def of_calls(events: list[e.Event], world: World) -> Iterator[str]:
     admitted = dict(admissions)
     if len(admitted) != len(admissions):
         yield "a call was admitted twice"
+    asked = Counter(asking.call for asking in world.askings)
     for call, bill in admissions:
         if bill.ends != 1:
             yield f"{call}: was settled {bill.ends} times"
-        if bill.unbilled and bill.admitted.bound and call not in world.unbilled:
+        free = call in world.unbilled or call not in asked
+        if bill.unbilled and bill.admitted.bound and not free:
             yield f"{call}: may have been billed, but nothing is booked"
-    asked = Counter(asking.call for asking in world.askings)
     for call, times in asked.items():
-        if times > 1 or call not in admitted:
+        # What was refused at no cost may be asked again with the same reservation.
+        if times - world.refused[call] > 1 or call not in admitted:
             yield f"{call}: was asked {times} times, admitted: {call in admitted}"
     for call, usage in world.answered.items():
         if call in admitted and not admitted[call].unbilled:

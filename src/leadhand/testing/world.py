@@ -5,6 +5,7 @@ turn that is asked again though its answer is durable, a tool of effects that ru
 """
 
 import asyncio
+from collections import Counter
 from typing import Literal
 
 from msgspec import Struct
@@ -16,7 +17,7 @@ from leadhand.errors import InvalidArguments, ModelError
 from leadhand.model import Request, ToolResult, ToolUse
 from leadhand.models.scripted import Reply, ScriptedModel
 from leadhand.testing.players import Players
-from leadhand.testing.script import turn
+from leadhand.testing.script import asks_summary, turn
 from leadhand.testing.witness import WitnessStore, event_of
 from leadhand.tool import Caller, Role, Tool
 
@@ -56,6 +57,7 @@ class World:
         self.notings: list[Noting] = []
         self.answered: dict[str, Usage] = {}
         self.unbilled: set[str] = set()
+        self.refused: Counter[str] = Counter()
         self.lost: set[str] = set()
         self.faults: list[str] = []
 
@@ -64,7 +66,7 @@ class World:
         found = World(self.seed)
         found.askings = [each for each in self.askings if each.seq <= seq]
         found.notings = [each for each in self.notings if each.seq <= seq]
-        found.unbilled = set(self.unbilled)
+        found.unbilled, found.refused = set(self.unbilled), Counter(self.refused)
         for asking in found.askings:
             found.players.asked[asking.actor, asking.turn] += 1
         return found
@@ -90,6 +92,7 @@ class World:
             except ModelError as error:
                 if not error.billed:
                     self.unbilled.add(request.call_id)
+                    self.refused[request.call_id] += 1
                 raise
             assert reply.usage is not None
             self.answered[request.call_id] = reply.usage
@@ -129,7 +132,10 @@ class World:
         self.faults += [f"{call}: {fault}" for fault in malformed(request)]
         rows = store.kept.rows_by_actor.get(request.actor_id, [])
         again = conversation(event_of(store.kept, row) for row in rows)
-        if again.all() != request.messages:
+        compacts = actor is not None and actor.call is not None and actor.call.compacts
+        if compacts != asks_summary(request):
+            self.faults.append(f"{call}: a summary was asked where none was admitted, or not")
+        if not compacts and again.all() != request.messages:
             self.faults.append(f"{call}: a new session would have said something else")
 
 

@@ -1,7 +1,5 @@
 """Wait: the tools by which a lead waits for its workers, and what they bring back."""
 
-import asyncio
-from contextlib import suppress
 from typing import Annotated
 
 from msgspec import Meta, Struct
@@ -129,9 +127,7 @@ async def hold(owner: Owner, caller: Caller) -> str:
             why = over(owner.run, actor, wait, now)
             if why:
                 return why
-            with suppress(TimeoutError):
-                async with asyncio.timeout((wait.until - now.run_ms) / 1000 + 0.001):
-                    await changed.wait()
+            await owner.until(wait.until, changed)
 
 
 async def result(owner: Owner, caller: Caller, record: Record, left: Remaining) -> Waited:

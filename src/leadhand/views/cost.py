@@ -22,24 +22,26 @@ class Share(Struct, frozen=True):
 
 
 class ModelShare(Struct, frozen=True):
-    """What one model has cost."""
+    """What one model has cost, and what its cache has saved."""
 
     model: str
     calls: int
     usage: Usage
     spent: int
+    saved: int = 0
 
 
 class Cost(Struct, frozen=True):
     """Nano-dollars throughout. shares: the lead, then the dearest; others: how many are left out,
     which cost others_spent. reserved: for calls in flight and estimates. unanswered: the part of
-    spent that went to calls without an answer."""
+    spent that went to calls without an answer. saved: what was not spent since it was cached."""
 
     spent: int
     budget: int
     reserved: int
     free: int
     unanswered: int
+    saved: int
     calls: int
     turns: int
     usage: Usage
@@ -61,6 +63,7 @@ def cost(run: Run, rows: int = 1_000) -> Cost:
         reserved=envelope.reserved + envelope.held + envelope.granted if envelope else 0,
         free=ledger.free(envelope) if envelope else 0,
         unanswered=sum(run.cut.values()),
+        saved=sum(each.saved for each in run.models.values()),
         calls=run.calls,
         turns=sum(each.turns for each in everyone),
         usage=run.usage,
@@ -68,7 +71,7 @@ def cost(run: Run, rows: int = 1_000) -> Cost:
         others=len(others),
         others_spent=sum(each.spent for each in others),
         models=tuple(
-            ModelShare(model_name(name), each.calls, each.usage, each.spent)
+            ModelShare(model_name(name), each.calls, each.usage, each.spent, each.saved)
             for name, each in sorted(run.models.items(), key=lambda item: (-item[1].spent, item[0]))
         ),
     )

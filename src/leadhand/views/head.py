@@ -10,7 +10,8 @@ from leadhand.domain.text import one_line
 
 
 class Head(Struct, frozen=True, omit_defaults=True):
-    """A run in brief. Money in nano-dollars, times in milliseconds of wall clock."""
+    """A run in brief. Money in nano-dollars, times in milliseconds of wall clock. parked: why, if
+    it is; parked_until: 0 where it waits for who resumes it."""
 
     run_id: str = ""
     lead: str = ""
@@ -26,6 +27,8 @@ class Head(Struct, frozen=True, omit_defaults=True):
     draining: bool = False
     cancelled: bool = False
     reopenable: bool = False
+    parked: str = ""
+    parked_until: int = 0
     preview: str = ""
 
 
@@ -47,6 +50,8 @@ def head_of(run: Run) -> Head:
         draining=run.drain_until is not None,
         cancelled=run.cancelled is not None,
         reopenable=reopenable(run),
+        parked=run.parked.why if run.parked else "",
+        parked_until=run.parked.until if run.parked else 0,
         preview=one_line(lead.preview) if lead else "",
     )
 

@@ -47,6 +47,7 @@ class Summary(Struct, frozen=True):
     budget_usd: float
     token_usage: dict[str, int]
     models: dict[str, float]
+    cache_saved_usd: float
     report: e.Report | None
     report_by: str
     mismatches: tuple[str, ...]
@@ -102,6 +103,7 @@ def summary(run: Run, checked: e.ReportChecked | None, tasks: list[TaskRecord]) 
         budget_usd=as_usd(run.house.budget_nanousd),
         token_usage=tokens(run.usage),
         models={name: as_usd(spend.spent) for name, spend in run.models.items()},
+        cache_saved_usd=as_usd(sum(spend.saved for spend in run.models.values())),
         report=checked.report if checked else None,
         report_by=checked.by if checked else "",
         mismatches=checked.mismatches if checked else (),

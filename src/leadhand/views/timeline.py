@@ -97,7 +97,8 @@ def turn(event: e.TurnRecorded) -> str:
 def admitted(event: e.CallAdmitted) -> str:
     """Which model is asked, and what it may cost at most."""
     most = f", at most {show(event.bound)}" if event.bound else ""
-    return f"asks {model_name(event.model)}{most}" + (", for the last time" if event.final else "")
+    how = ", for the last time" if event.final else ", for a summary" if event.compacts else ""
+    return f"asks {model_name(event.model)}{most}{how}"
 
 
 def waits(event: e.WaitOpened) -> str:
@@ -122,22 +123,40 @@ def returned(event: e.ToolReturned) -> str:
     return f"tool {'failed' if event.is_error else 'returned'}: {line(event.content, 120)}"
 
 
+def compacted(event: e.ConversationCompacted) -> str:
+    """What a summary left."""
+    if not event.summary:
+        return f"its conversation could not be summarized{money(event.cost)}"
+    return f"its conversation was summarized{money(event.cost)}: {line(event.summary, 120)}"
+
+
+def parked(event: e.RunParked) -> str:
+    """Why nothing goes on, and until when."""
+    until = f"until {iso(event.until)}" if event.until else "until it is resumed"
+    return f"the run is parked {until}: {model_name(event.model)}: {line(event.why, 160)}"
+
+
 TEXTS: dict[type, Words] = {
     e.ActorEnding: lambda it: f"is being ended as {it.status} by {it.by}: {it.reason}",
     e.SessionCrashed: lambda it: f"its session crashed and starts again: {it.error}",
     e.ActorSettled: settled,
     e.ActorContinued: lambda it: "goes on with its conversation",
     e.ExitLate: lambda it: f"its session ended late ({it.outcome}); nothing changes",
+    e.AnswerUnfinished: lambda it: f"its answer was {it.why}; it was asked to go on",
     e.CallAdmitted: admitted,
     e.CallDeferred: lambda it: f"its call waits for {it.why}",
     e.CallCut: lambda it: f"its call ended without an answer: {it.why}{money(it.charged)}",
     e.BoundExceeded: lambda it: f"an answer cost {show(it.excess)} more than its bound",
     e.WindDownBegan: lambda it: f"winds down: {it.why}" + (", one call is left" * it.final),
     e.SpawnRefused: lambda it: f"a spawn was refused: {it.code}",
+    e.ConversationCompacted: compacted,
     e.DeadlineNeared: lambda it: "was told that its time is nearly up",
     e.ActorExpired: lambda it: "its time is up; one call is left",
     e.WrapUpAsked: lambda it: f"was asked to wrap up: {it.why}",
     e.MessageSent: lambda it: f"message from {it.sender}: {line(it.text, 160)}",
+    e.CallHeld: lambda it: f"its call waits for {it.why}",
+    e.RunParked: parked,
+    e.RunUnparked: lambda it: "the parked run goes on",
     e.ReportAsked: lambda it: "ended without a report and was asked for one",
     e.ReportChecked: checked,
     e.RunStarted: began,

@@ -39,6 +39,14 @@ def said(event: e.Event) -> dict[str, Any] | None:
                 "is_error": event.is_error,
                 "content": event.content,
             }
+        case e.ConversationCompacted():
+            return {
+                "type": "compacted",
+                "summary": event.summary,
+                "archive": event.archive,
+                "usage": event.usage,
+                "cost_nanousd": event.cost,
+            }
         case e.CallCut():
             return {"type": "call_cut", "why": event.why, "charged_nanousd": event.charged}
         case e.SessionCrashed():

@@ -31,7 +31,8 @@ class Branch(Struct, frozen=True):
 
 class Tree(Struct, frozen=True):
     """A run with its branches in the order of their paths. hidden: how many are left out.
-    grace_ms: what is left for wrapping up while the run drains; None where it does not."""
+    grace_ms: what is left for wrapping up while the run drains; None where it does not. parked_ms:
+    how long it stays parked, 0 where nobody knows; None where it is not."""
 
     run_id: str
     status: str
@@ -44,6 +45,7 @@ class Tree(Struct, frozen=True):
     budget: int
     elapsed_ms: int
     grace_ms: int | None
+    parked_ms: int | None = None
 
 
 def tree(run: Run, now: Now, rows: int = 1_000) -> Tree:
@@ -65,6 +67,7 @@ def tree(run: Run, now: Now, rows: int = 1_000) -> Tree:
         budget=run.house.budget_nanousd,
         elapsed_ms=run.run_ms if run.finished_wall_ms is not None else now.run_ms,
         grace_ms=max(0, (run.drain_until or 0) - now.run_ms) if draining else None,
+        parked_ms=max(0, run.parked.until - now.wall_ms) if run.parked else None,
     )
 
 

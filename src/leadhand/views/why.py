@@ -1,4 +1,4 @@
-"""Why: what a run or an actor waits for, since when, what happens next, and what it has cost."""
+"""Why: what an actor waits for, since when, what happens next, and what it has cost."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -7,10 +7,10 @@ from msgspec import Struct
 
 from leadhand.domain import events as e
 from leadhand.domain.clock import At, Now
-from leadhand.domain.ids import ROOT, ActorId
+from leadhand.domain.ids import ActorId
 from leadhand.domain.money import as_usd, show
 from leadhand.domain.rules.actor import CRASHES_MAX
-from leadhand.domain.rules.run import over, reopenable
+from leadhand.domain.rules.pace import PARKED
 from leadhand.domain.state import Actor, Record, Run
 from leadhand.views.words import (
     counted,
@@ -110,6 +110,9 @@ def waits_for(run: Run, one: Actor, scene: Scene) -> Standing:
         return ending(one, scene)
     if one.deferral is not None:
         return deferral(run, one)
+    if one.call is not None and scene.now.run_ms < one.call.held_until:
+        after = "the call leaves, or waits on where others go first"
+        return Standing(one.call.held, after, one.call.since, one.call.held_until)
     if one.call is not None:
         after = "it settles" if one.call.final else "its answer is recorded, and its tools run"
         return Standing(f"{model_name(one.model)} to answer", after, one.call.since, end_of(one))
@@ -149,6 +152,8 @@ def deferral(run: Run, one: Actor) -> Standing:
     """Of an actor whose next call is not admitted yet."""
     held_back, envelope = one.deferral, run.envelopes[one.pool]
     assert held_back is not None
+    if held_back.why == PARKED:
+        return Standing(PARKED, "its call is admitted when the run goes on", held_back.since)
     if held_back.needed:
         target = (
             f"money: its next call needs {show(held_back.needed)}, and of {show(envelope.limit)} "
@@ -274,100 +279,3 @@ def of_settled(run: Run, record: Record, scene: Scene) -> Why:
         cost_usd=as_usd(record.spent),
         sentences=tuple(dict.fromkeys(sentences)),
     )
-
-
-def whole_run(run: Run, scene: Scene) -> Why:
-    """Why a run stands as it does."""
-    if run.status is None:
-        state, sentences = "empty", never_began(scene)
-    elif over(run):
-        state, sentences = run.status, finished(run, scene)
-    elif scene.held:
-        state, sentences = "running", going_on(run, scene)
-    else:
-        state, sentences = "interrupted", interrupted(run, scene)
-    said = list(sentences)
-    refusals = sum(isinstance(each, e.SpawnRefused) for _, each in scene.happened)
-    if refusals:
-        said.append(f"Spawns refused: {refusals}{codes(scene)}.")
-    said.append(f"It has cost {show(run.spent)} of {show(run.house.budget_nanousd)}.")
-    return Why("", state, cost_usd=as_usd(run.spent), sentences=tuple(said))
-
-
-def never_began(scene: Scene) -> Iterator[str]:
-    """Of a run without an event."""
-    if scene.held:
-        yield f"The run is just being started by {scene.held}."
-    else:
-        yield "The run never began: the process that made it ended before. Dispatch it again."
-
-
-def going_on(run: Run, scene: Scene) -> Iterator[str]:
-    """Of a run that somebody runs."""
-    now_ms = scene.now.run_ms
-    live = counted(len(run.actors) - (ROOT in run.actors), "live worker")
-    yield f"The run is run by {scene.held}; it has run for {span(now_ms)} and has {live}."
-    if run.cancelled is not None:
-        yield f"It was cancelled ({line(run.cancelled)}); its actors are being ended."
-    if run.drain_until is not None:
-        yield (
-            "It is draining: nothing new starts, and everybody was told to wrap up. What is not "
-            f"done in {span(run.drain_until - now_ms)} waits for `{scene.resume}`."
-        )
-
-
-def interrupted(run: Run, scene: Scene) -> Iterator[str]:
-    """Of a run that is not over and that nobody runs."""
-    was = f" Its last owner was {line(run.owner)}." if run.owner else ""
-    yield f"The run was interrupted after {span(run.run_ms)}: nobody runs it.{was}"
-    live = counted(len(run.actors), "actor")
-    if run.cancelled is not None:
-        yield (
-            f"It was cancelled ({line(run.cancelled)}): `{scene.resume}` settles its {live} as "
-            "Cancelled and starts nothing."
-        )
-    else:
-        yield f"`{scene.resume}` goes on with its {live} where they were."
-
-
-def finished(run: Run, scene: Scene) -> Iterator[str]:
-    """Of a run that is over: its status, and all that led to it."""
-    lead = run.records[ROOT]
-    workers = [each for each in run.records.values() if each.id != ROOT]
-    failed = [each for each in workers if each.status != "Success"]
-    yield f"The run is over after {span(run.run_ms)}: {run.status}."
-    for _, event in scene.happened:
-        if isinstance(event, e.RunCancelled):
-            yield f"It was cancelled by {event.by}: {line(event.reason)}."
-    if lead.status != "Success":
-        yield f"Its lead settled as {lead.status}: {line(lead.error)}."
-    yield from reported(scene)
-    if failed:
-        each = [f"{called(one)} {one.status}: {line(one.error, 120)}" for one in failed]
-        yield f"{len(failed)} of {counted(len(workers), 'worker')} did not succeed: {listed(each)}."
-    elif workers:
-        yield f"{counted(len(workers), 'worker')}, and none failed."
-    else:
-        yield "It had no workers."
-    if reopenable(run):
-        yield f"It was drained before its work was done: `{scene.resume}` takes it up again."
-
-
-def reported(scene: Scene) -> Iterator[str]:
-    """What the report says, and where the log disagrees."""
-    checked = [each for _, each in scene.happened if isinstance(each, e.ReportChecked)]
-    if not checked:
-        return
-    last = checked[-1]
-    if last.by == "runtime":
-        yield f"Its lead gave no report; the one written from the log says {last.report.status}."
-    else:
-        yield f"Its lead's report says {last.report.status}."
-    for mismatch in last.mismatches:
-        yield f"The log disagrees: {line(mismatch)}."
-
-
-def unwell(run: Run) -> list[ActorId]:
-    """The actors that want an explanation: those that live, and workers that failed."""
-    failed = [each.id for each in run.records.values() if each.status != "Success"]
-    return [*run.actors, *(each for each in failed if each != ROOT)]

@@ -96,6 +96,8 @@ def doing(actor: Actor, now: Now) -> str:
         return line(actor.ending.reason, 100)
     if actor.deferral is not None:
         return f"waits for {actor.deferral.why}"
+    if actor.call is not None and now.run_ms < actor.call.held_until:
+        return f"waits for {actor.call.held}"
     if actor.call is not None:
         after = f" after {line(actor.last_step, 80)}" if actor.last_step else ""
         return f"asks {model_name(actor.model)}{after}"

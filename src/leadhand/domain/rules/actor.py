@@ -8,7 +8,7 @@ from leadhand.domain import estimates, ledger, notices
 from leadhand.domain import events as e
 from leadhand.domain.clock import At, Now
 from leadhand.domain.ids import ROOT, ActorId
-from leadhand.domain.rules import report
+from leadhand.domain.rules import answer, report
 from leadhand.domain.state import Actor, Ending, Record, Run
 from leadhand.domain.text import one_line
 from leadhand.errors import Settled, UnknownActor
@@ -43,10 +43,13 @@ def below(run: Run, top: ActorId) -> Iterator[Actor]:
 
 
 def exited(run: Run, command: c.RecordExit, now: Now) -> list[e.Event]:
-    """Settle the actor whose session is over; a lead without a report is asked for one once."""
+    """Settle the actor whose session is over; one whose answer is no end is asked to go on, and a
+    lead without a report for one, once."""
     actor = run.actors.get(command.actor)
     if actor is None:
         return [e.ExitLate(command.actor, outcome=command.outcome)]
+    if on := answer.asked_on(actor, command.outcome):
+        return on
     lead = actor.id == ROOT
     found = report.parse(command.final) if lead else None
     completed = command.outcome == "completed" and actor.ending is None
@@ -180,6 +183,7 @@ def evolve_continued(run: Run, event: e.ActorContinued, at: At) -> None:
         stint=record.stint + 1,
         deadline=at.now.run_ms + timeout_ms,
         price=record.price,
+        compact_above=settings.compact_above_tokens or estimates.COMPACT_ABOVE,
         turns=record.turns,
         context_tokens=record.context_tokens,
         usage=record.usage,

@@ -1,12 +1,13 @@
 """Budget: what a call or a worker may cost; what does not fit waits, shrinks, or is refused."""
 
+from leadhand.domain import commands as c
 from leadhand.domain import estimates, ledger, notices
 from leadhand.domain import events as e
 from leadhand.domain.clock import At, Now
 from leadhand.domain.ids import CallId
 from leadhand.domain.money import MILLION, Price, bound, dearest, show
 from leadhand.domain.state import Actor, Call, Deferral, ModelSpend, Run
-from leadhand.errors import BudgetExceeded
+from leadhand.errors import BudgetExceeded, Uncounted
 
 # What a call waits for.
 CALLS = "reservations in flight"
@@ -29,24 +30,30 @@ def check_spawn(run: Run, parent: Actor, amount: int) -> None:
         raise exceeded(run, parent, amount)
 
 
-def admit(run: Run, actor: Actor, call: CallId, new_bytes: int, now: Now) -> list[e.Event]:
+def read_at_most(run: Run, actor: Actor, command: c.AdmitCall) -> int:
+    """The most tokens that a call can read: of what the last answer left, of all that is new, and
+    of what the provider adds; or what the provider counted, where that is less."""
+    mail = sum(len(message.text.encode()) for message in actor.mail)
+    known = actor.context_tokens + command.new_bytes
+    if command.counted:
+        known = min(known, command.counted)
+    return known + mail + estimates.NOTICE_BYTES + ledger.overhead(run, actor.model)
+
+
+def admit(run: Run, actor: Actor, command: c.AdmitCall, now: Now) -> list[e.Event]:
     """Reserve the worst case of a call: as asked, else later, else smaller, else not at all.
 
     The owner of an envelope that can afford no ordinary call gets a last one from its report
-    slice. Raises BudgetExceeded.
+    slice. Raises BudgetExceeded; Uncounted where the provider's counter may show that it fits.
     """
-    price = actor.price
-    mail = sum(len(message.text.encode()) for message in actor.mail)
-    input_bound = (
-        actor.context_tokens
-        + new_bytes
-        + mail
-        + estimates.NOTICE_BYTES
-        + ledger.overhead(run, actor.model)
-    )
+    price, call = actor.price, command.call
+    input_bound = read_at_most(run, actor, command)
+    room = ledger.free(run.envelopes[actor.pool]) + ledger.hold(actor)
+    if command.counted is None and command.new_bytes >= estimates.COUNT_WORTH_BYTES:
+        if bound(price, input_bound, actor.output_max) > room:
+            raise Uncounted()
     if actor.final:
         return last_call(run, actor, call, input_bound, price, now)
-    room = ledger.free(run.envelopes[actor.pool]) + ledger.hold(actor)
     least = min(estimates.OUTPUT_MIN, actor.output_max)
     output_max = affordable(price, input_bound, room, actor.output_max)
     if output_max < actor.output_max:
@@ -64,6 +71,26 @@ def admit(run: Run, actor: Actor, call: CallId, new_bytes: int, now: Now) -> lis
     need = bound(price, input_bound, output_max)
     low = output_max < min(estimates.OUTPUT_LOW, actor.output_max)
     return ordinary(actor, call, need, input_bound, output_max, low)
+
+
+def compaction(run: Run, actor: Actor, command: c.AdmitCall) -> list[e.Event]:
+    """Admit the call that summarizes a conversation; none where it does not fit beside the report
+    slice, so that the conversation goes on as it is."""
+    input_bound = read_at_most(run, actor, command) + estimates.COMPACT_BYTES
+    need = bound(actor.price, input_bound, estimates.COMPACT_OUTPUT)
+    if need > ledger.free(run.envelopes[actor.pool]) + ledger.hold(actor):
+        return []
+    return [
+        e.CallAdmitted(
+            actor.id,
+            call=command.call,
+            model=actor.model,
+            bound=need,
+            input_bound=input_bound,
+            output_max=estimates.COMPACT_OUTPUT,
+            compacts=True,
+        )
+    ]
 
 
 def ordinary(
@@ -185,7 +212,13 @@ def evolve_admitted(run: Run, event: e.CallAdmitted, at: At) -> None:
         run.envelopes[actor.id].slice = 0
     ledger.reserve(run, actor, event.bound)
     actor.call = Call(
-        event.call, event.model, event.bound, event.input_bound, at.now.run_ms, event.final
+        event.call,
+        event.model,
+        event.bound,
+        event.input_bound,
+        at.now.run_ms,
+        event.final,
+        event.compacts,
     )
     actor.deferral = None
     actor.final_used = actor.final_used or event.final
@@ -205,6 +238,9 @@ def evolve_cut(run: Run, event: e.CallCut, at: At) -> None:
     run.cut[event.call] = event.charged
     count(run, actor.model, event.charged)
     final = actor.call.final if actor.call else False
+    if actor.call and actor.call.compacts:
+        # The conversation goes on as it is; the next turn may try again.
+        actor.compacted_turn = actor.turns
     ledger.settle(run, actor, event.charged)
     if final:
         actor.final_used = False
@@ -213,14 +249,25 @@ def evolve_cut(run: Run, event: e.CallCut, at: At) -> None:
 
 def evolve_turn(run: Run, event: e.TurnRecorded, at: At) -> None:
     """Book what the answer cost."""
+    book(run, event)
+    run.actors[event.actor].context_tokens = event.usage.context
+
+
+def book(run: Run, event: e.TurnRecorded | e.ConversationCompacted) -> None:
+    """Settle the call of an answer, and count what it used."""
     actor = run.actors[event.actor]
     spend = count(run, actor.model, event.cost)
     spend.usage = spend.usage.plus(event.usage)
+    spend.saved += event.saved
     ledger.settle(run, actor, event.cost)
-    actor.context_tokens = event.usage.context
     actor.usage = actor.usage.plus(event.usage)
     run.usage = run.usage.plus(event.usage)
     ledger.slice_report(run, actor, event.slice)
+
+
+def evolve_compacted(run: Run, event: e.ConversationCompacted, at: At) -> None:
+    """Book what the summary cost."""
+    book(run, event)
 
 
 def evolve_late(run: Run, event: e.TurnLate, at: At) -> None:

@@ -9,7 +9,7 @@ from leadhand.domain import notices
 from leadhand.domain.clock import At, Now
 from leadhand.domain.ids import ROOT, ActorId
 from leadhand.domain.rules import actor as actors
-from leadhand.domain.rules import report, spawn
+from leadhand.domain.rules import pace, report, spawn
 from leadhand.domain.state import Run
 from leadhand.domain.text import one_line
 from leadhand.errors import Settled
@@ -34,6 +34,8 @@ def own(run: Run, command: c.OwnRun, now: Now) -> list[e.Event]:
             for each in run.actors.values()
             if each.call is not None
         ]
+    if command.acts and run.parked is not None:
+        events.append(e.RunUnparked())
     if command.acts and run.drain_until is not None and not over(run):
         events += [
             notices.notice(each, "reopened", notices.REOPENED) for each in run.actors.values()
@@ -168,6 +170,7 @@ def evolve_finished(run: Run, event: e.RunFinished, at: At) -> None:
     run.status = event.status
     run.finished_wall_ms = at.now.wall_ms
     run.drained = run.drained or run.drain_until is not None
+    run.parked = None
 
 
 def due(run: Run, alive: Collection[ActorId], now: Now) -> Iterator[fx.Effect]:
@@ -175,6 +178,8 @@ def due(run: Run, alive: Collection[ActorId], now: Now) -> Iterator[fx.Effect]:
     if run.drain_until is not None and not over(run) and now.run_ms >= run.drain_until:
         yield fx.Suspend()
         return
+    if not over(run):
+        yield from pace.due(run, now)
     if not over(run) and not run.actors and ROOT in run.records:
         yield fx.Submit(c.FinishRun())
 

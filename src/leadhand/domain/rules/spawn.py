@@ -127,6 +127,7 @@ def evolve_spawned(run: Run, event: e.ActorSpawned, at: At) -> None:
         deadline=at.now.run_ms + timeout_ms,
         price=event.price,
         estimate=event.estimate,
+        compact_above=settings.compact_above_tokens or estimates.COMPACT_ABOVE,
     )
     run.actors[actor.id] = actor
     if parent:

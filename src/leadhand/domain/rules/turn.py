@@ -1,11 +1,13 @@
 """Turn: one model request and its answer, and the tool calls that the answer asks for."""
 
+from msgspec import structs
+
 from leadhand.domain import commands as c
 from leadhand.domain import events as e
 from leadhand.domain import ledger
 from leadhand.domain.clock import At, Now
-from leadhand.domain.money import cost
-from leadhand.domain.rules import budget
+from leadhand.domain.money import Usage, cost
+from leadhand.domain.rules import budget, compaction, pace
 from leadhand.domain.state import Actor, OpenTool, Run
 from leadhand.domain.text import one_line
 from leadhand.errors import Refused, Settled, TurnsExhausted, WoundDown
@@ -14,7 +16,7 @@ from leadhand.errors import Refused, Settled, TurnsExhausted, WoundDown
 def admit(run: Run, command: c.AdmitCall, now: Now) -> list[e.Event]:
     """Record what the tools gave and let the next call out, if money and turns are left.
 
-    Raises Settled, WoundDown, TurnsExhausted, BudgetExceeded.
+    Raises Settled, WoundDown, TurnsExhausted, BudgetExceeded, Uncounted.
     """
     actor = run.actors.get(command.actor)
     if actor is None:
@@ -34,14 +36,20 @@ def admit(run: Run, command: c.AdmitCall, now: Now) -> list[e.Event]:
 
 
 def next_call(run: Run, actor: Actor, command: c.AdmitCall, now: Now) -> list[e.Event]:
-    """Admit or defer the call."""
+    """Admit or defer the call, or first one that makes the conversation shorter."""
     if actor.ending is not None or actor.final_used:
         raise WoundDown()
     if actor.turns >= actor.turns_max and not actor.final:
         raise TurnsExhausted(f"max_turns reached: {actor.turns} turns")
     if actor.call is not None:
         raise Refused("the actor's earlier call is still open", "Wait for its answer.")
-    return budget.admit(run, actor, command.call, command.new_bytes, now)
+    if run.parked is not None:
+        return budget.defer(actor, command.call, 0, pace.PARKED, now.run_ms)
+    if compaction.wanted(actor, command):
+        shorter = budget.compaction(run, actor, command)
+        if shorter:
+            return shorter
+    return budget.admit(run, actor, command, now)
 
 
 def record(run: Run, command: c.RecordTurn, now: Now) -> list[e.Event]:
@@ -50,32 +58,52 @@ def record(run: Run, command: c.RecordTurn, now: Now) -> list[e.Event]:
     if actor is None or actor.call is None or actor.call.id != command.call:
         return late(run, command)
     amount = cost(actor.price, command.usage)
-    report = ledger.report_cost(run, actor.model, actor.price, command.usage.context)
-    events: list[e.Event] = [
+    return [
         e.TurnRecorded(
             actor.id,
             call=command.call,
             answer=command.answer,
             usage=command.usage,
             cost=amount,
-            slice=report if actor.pool == actor.id else 0,
+            saved=actor.price.saved(command.usage),
+            slice=slice_at(run, actor, command.usage.context),
             stop_reason=command.stop_reason,
             intents=tuple(map(shortened, command.intents)),
             words=command.words,
-        )
+        ),
+        *exceeding(run, actor, command.usage, amount),
     ]
-    if amount > actor.call.bound:
-        read = command.usage.context - command.usage.output
-        more = max(0, read - actor.call.input_bound)
-        events.append(
-            e.BoundExceeded(
-                actor.id,
-                model=actor.model,
-                excess=amount - actor.call.bound,
-                overhead=ledger.overhead(run, actor.model) + more,
-            )
-        )
-    return events
+
+
+def compacted(run: Run, command: c.RecordCompaction, now: Now) -> list[e.Event]:
+    """Book a summary, and let the conversation go on from it."""
+    actor = run.actors.get(command.actor)
+    if actor is None or actor.call is None or actor.call.id != command.call:
+        return late(run, command)
+    amount = cost(actor.price, command.usage)
+    event = compaction.compacted(actor, command, actor.price, amount)
+    return [
+        structs.replace(event, slice=slice_at(run, actor, event.context)),
+        *exceeding(run, actor, command.usage, amount),
+    ]
+
+
+def slice_at(run: Run, actor: Actor, context_tokens: int) -> int:
+    """What the report turn of an envelope's owner would cost at this context."""
+    if actor.pool != actor.id:
+        return 0
+    return ledger.report_cost(run, actor.model, actor.price, context_tokens)
+
+
+def exceeding(run: Run, actor: Actor, usage: Usage, amount: int) -> list[e.Event]:
+    """The event of an answer that cost more than its bound."""
+    assert actor.call is not None
+    if amount <= actor.call.bound:
+        return []
+    more = max(0, usage.context - usage.output - actor.call.input_bound)
+    overhead = ledger.overhead(run, actor.model) + more
+    excess = amount - actor.call.bound
+    return [e.BoundExceeded(actor.id, model=actor.model, excess=excess, overhead=overhead)]
 
 
 def shortened(intent: e.Intent) -> e.Intent:
@@ -85,7 +113,7 @@ def shortened(intent: e.Intent) -> e.Intent:
     )
 
 
-def late(run: Run, command: c.RecordTurn) -> list[e.Event]:
+def late(run: Run, command: c.RecordTurn | c.RecordCompaction) -> list[e.Event]:
     """The event of an answer that came too late: only what it cost beyond its settlement counts."""
     known = run.actors.get(command.actor) or run.records.get(command.actor)
     if known is None:
@@ -96,13 +124,17 @@ def late(run: Run, command: c.RecordTurn) -> list[e.Event]:
 
 
 def cut(run: Run, command: c.RecordCut, now: Now) -> list[e.Event]:
-    """Settle a call that gave no answer: whole where it may have been billed, else at nothing."""
+    """Settle a call that gave no answer: whole where it may have been billed, else at nothing. A
+    terminal quota may park the run."""
     actor = run.actors.get(command.actor)
     if actor is None or actor.call is None or actor.call.id != command.call:
         return []
     charged = actor.call.bound if command.billed else 0
     why = one_line(command.why, 500)
-    return [e.CallCut(actor.id, call=command.call, charged=charged, why=why)]
+    return [
+        e.CallCut(actor.id, call=command.call, charged=charged, why=why),
+        *pace.exhausted(run, actor, command, now),
+    ]
 
 
 def returned(run: Run, command: c.RecordToolResult, now: Now) -> list[e.Event]:
@@ -122,6 +154,9 @@ def evolve_recorded(run: Run, event: e.TurnRecorded, at: At) -> None:
     actor = run.actors[event.actor]
     actor.turns += 1
     actor.crashes = actor.retry_at = 0
+    run.parks_in_row = 0
+    if event.intents:
+        actor.unfinished = 0
     actor.tools = {
         intent.call: OpenTool(intent.call, intent.tool, intent.effect, intent.step, at.now.run_ms)
         for intent in event.intents

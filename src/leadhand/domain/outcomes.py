@@ -1,0 +1,28 @@
+"""Outcomes: how actors and runs may end, and what a lead's report says of it."""
+
+from typing import Literal
+
+from msgspec import Struct
+
+Status = Literal["Success", "Failed", "TimedOut", "Cancelled", "SpawnFailed", "BudgetExceeded"]
+RunStatus = Literal["running", "succeeded", "partial", "failed", "timed_out", "cancelled"]
+
+
+class ReportItem(Struct, frozen=True, omit_defaults=True):
+    """One bullet of a report; fields that it does not have stay empty."""
+
+    worker_id: str = ""
+    input: str = ""
+    result: str = ""
+    reason: str = ""
+    usd: float | None = None
+
+
+class Report(Struct, frozen=True, omit_defaults=True):
+    """A lead's final report."""
+
+    status: Literal["success", "partial", "failed"]
+    completed: tuple[ReportItem, ...] = ()
+    deferred_or_failed: tuple[ReportItem, ...] = ()
+    cost_summary: tuple[ReportItem, ...] = ()
+    trailing_text: str = ""
