@@ -157,9 +157,36 @@ def test_tokens_are_counted_and_models_listed() -> None:
         body = {key: BODIES["/v1/messages?beta=true"][key] for key in ("model", "messages")}
         status, text = await client.post("/v1/messages/count_tokens", body)
         assert (status, json.loads(text)["input_tokens"] > 0) == (200, True)
+        status, text = await client.post("/v1/responses/input_tokens", BODIES["/v1/responses"])
+        assert (status, json.loads(text)["object"]) == (200, "response.input_tokens")
+        assert json.loads(text)["input_tokens"] > 0
+        assert [seen.ended for seen in client.server.counts] == ["answered", "answered"]
+        assert not client.server.seen
         assert (await client.get("/v1/models"))["data"][0]["id"] == "scripted"
 
     serving("Yes.", deed)
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "message"),
+    [
+        (f"{MESSAGES}/count_tokens", BODIES["/v1/messages?beta=true"], "max_tokens: Extra inputs"),
+        (f"{MESSAGES}/count_tokens", {"messages": []}, "model: Field required"),
+        (f"{MESSAGES}/count_tokens", {"model": "m", "messages": []}, "at least one message"),
+        ("/v1/responses/input_tokens", {"input": "Do it.", "stream": True}, "parameter: 'stream'"),
+        ("/v1/responses/input_tokens", {"input": []}, "must not be empty"),
+        ("/v1/responses/input_tokens", [], "cannot read that"),
+    ],
+)
+def test_what_a_counter_does_not_know_is_refused(path: str, body: Any, message: str) -> None:
+    async def deed(client: Client) -> tuple[int, str]:
+        found = await client.post(path, body)
+        assert [seen.ended for seen in client.server.counts] == ["refused"]
+        return found
+
+    status, text = serving("Yes.", deed)
+    assert status == 400
+    assert message in text
 
 
 # What a provider would refuse

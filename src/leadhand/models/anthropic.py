@@ -7,12 +7,14 @@ from typing import Any
 from leadhand.domain.money import Price
 from leadhand.errors import ModelError
 from leadhand.model import Answer, Block, Message, Prose, Raw, Request, ToolResult, ToolUse
-from leadhand.models import wire
+from leadhand.models import counter, wire
 from leadhand.models.anthropic_events import ANSWER_TOOL, PROVIDER, Reading
 from leadhand.models.http import Http, Post, Server
 from leadhand.models.names import wire_name
 
 VERSION = "2023-06-01"
+# What the counter of tokens refuses, since it adds nothing that is read.
+UNCOUNTED = ("max_tokens", "stream")
 THINKING_MIN = 1_024
 THINKING_TOKENS = {"low": 2_048, "medium": 8_192, "high": 16_384, "xhigh": 32_768, "max": 32_768}
 NO_WORDS = "(no words)"
@@ -39,8 +41,10 @@ class AnthropicModel:
         return self._server.lane(wire_name(name))
 
     async def count(self, request: Request) -> int | None:
-        """This dialect has no counter."""
-        return None
+        """See `model.Model.count`."""
+        body = {key: value for key, value in written(request).items() if key not in UNCOUNTED}
+        path = "/v1/messages/count_tokens"
+        return await counter.count(self._http, self._server, path, body, request)
 
     async def answer(self, request: Request, on_text: Callable[[str], None]) -> Answer:
         """See `model.Model.answer`.

@@ -1,4 +1,4 @@
-"""Http: the road to every provider: one POST, its stream of events, and every way it can fail.
+"""Http: the road to every provider: one POST, its answer, and every way that it can fail.
 
 Law: whatever a server sends or fails to send, the caller sees ModelError, and no key in it.
 """
@@ -9,18 +9,21 @@ import re
 import time
 import urllib.request
 from asyncio import sslproto
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from typing import TypeVar
 from urllib.parse import quote, urlsplit
 
 import aiohttp
 from msgspec import Struct
+from msgspec.structs import replace
 
 from leadhand.domain.text import one_line
 from leadhand.errors import ModelError, ModelErrorKind, UsageError
 from leadhand.models import faults
 from leadhand.models.sse import END, EVENT_MAX, Events
 
+T = TypeVar("T")
 Take = Callable[[bytes], bool]
 
 ERROR_BODY_MAX = 64 * 1024
@@ -105,14 +108,26 @@ class Http:
 
         Cancelling this closes the connection.
         """
-        late = None
+        await self._talk(post, self.limits, lambda talk: talk.listen(take))
+
+    async def fetch(self, post: Post, secs: float) -> bytes:
+        """Send a request whose answer comes in one piece, within so many seconds: its bytes,
+        whatever they are. Raises ModelError.
+
+        Cancelling this closes the connection.
+        """
+        limits = replace(self.limits, total_secs=min(secs, self.limits.total_secs))
+        return await self._talk(post, limits, _Talk.whole)
+
+    async def _talk(self, post: Post, limits: Limits, deed: Callable[["_Talk"], Awaitable[T]]) -> T:
+        """Send a request and do something with its answer."""
         clock = asyncio.timeout(None)
-        talk = _Talk(self._client(), post, self.limits, clock)
+        talk = _Talk(self._client(), post, limits, clock)
         try:
             async with clock:
                 try:
                     await talk.open()
-                    await talk.listen(take)
+                    return await deed(talk)
                 finally:
                     talk.close()
         except TimeoutError:
@@ -120,8 +135,7 @@ class Http:
                 raise
             late = talk.late()
         # Raised out here, so that no error of aiohttp, which knows the headers, hangs on to it.
-        if late is not None:
-            raise late
+        raise late
 
     async def close(self) -> None:
         """Close the connections of this event loop."""
@@ -176,7 +190,7 @@ class _Talk:
         self._done = False
 
     async def open(self) -> None:
-        """Send the request; afterwards events may be listened to. Raises ModelError."""
+        """Send the request; afterwards the answer may be read. Raises ModelError."""
         post, server = self._post, self._post.server
         headers = {"Content-Type": "application/json", **server.headers}
         if server.local:
@@ -200,11 +214,12 @@ class _Talk:
         assert self._response is not None
         if self._response.status != 200:
             raise await self._refusal(self._response)
-        if self._response.content_type in ("text/html", "application/json"):
-            raise await self._not_a_stream(self._response)
 
     async def listen(self, take: Take) -> None:
         """Give the events to take until it has enough. Raises ModelError."""
+        assert self._response is not None
+        if self._response.content_type in ("text/html", "application/json"):
+            raise await self._not_a_stream(self._response)
         events = Events(self._limits.event_bytes)
         while chunk := await self._read():
             if self._enough(take, events, chunk):
@@ -214,6 +229,15 @@ class _Talk:
         if not self._enough(take, events, END):
             raise self._error("stream_cut", "the answer ended before it was complete")
         self._done = True
+
+    async def whole(self) -> bytes:
+        """All of an answer that comes in one piece. Raises ModelError."""
+        parts = []
+        while chunk := await self._read():
+            parts.append(chunk)
+            self._by(self._limits.silence_secs, "the rest of its answer")
+        self._done = True
+        return b"".join(parts)
 
     def close(self) -> None:
         """Close the connection, unless it can serve another request."""

@@ -21,12 +21,14 @@ from leadhand.model import (
     ToolResult,
     ToolUse,
 )
-from leadhand.models import faults, wire
+from leadhand.models import counter, faults, wire
 from leadhand.models.http import Http, Post, Server
 from leadhand.models.names import wire_name
 from leadhand.models.sse import END
 
 PROVIDER = "openai"
+# What the counter of tokens refuses, since it adds nothing that is read.
+UNCOUNTED = ("include", "max_output_tokens", "prompt_cache_key", "store", "stream")
 # Models that do not think refuse to be asked for their thinking.
 _THOUGHTLESS = re.compile(r"gpt-[34]|chatgpt-4")
 # What an item holds that only means something where it was stored.
@@ -50,8 +52,10 @@ class OpenAiModel:
         return self._server.lane(wire_name(name))
 
     async def count(self, request: Request) -> int | None:
-        """This dialect has no counter."""
-        return None
+        """See `model.Model.count`."""
+        body = {key: value for key, value in written(request).items() if key not in UNCOUNTED}
+        path = "/responses/input_tokens"
+        return await counter.count(self._http, self._server, path, body, request)
 
     async def answer(self, request: Request, on_text: Callable[[str], None]) -> Answer:
         """See `model.Model.answer`.

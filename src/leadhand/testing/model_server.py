@@ -11,7 +11,7 @@ import sys
 import time
 from argparse import ArgumentParser
 from collections import deque
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -64,20 +64,33 @@ class Seen(Struct):
     began_at: float = 0.0
 
 
-class ModelServer:
-    """Plays a script to everybody who asks. Made by `model_server`."""
+Respond = Callable[[Dialect, web.Request, bytes, Seen], Awaitable[web.StreamResponse]]
 
-    def __init__(self, script: Script, *, record: Path | None = None) -> None:
-        """record: a file that a line of JSON is added to for each request."""
-        self.script, self.record = script, record
+
+class ModelServer:
+    """Plays a script to everybody who asks. Made by `model_server`.
+
+    seen: the requests to answer; counts: those to count tokens.
+    """
+
+    def __init__(
+        self, script: Script, *, counter: Script | None = None, record: Path | None = None
+    ) -> None:
+        """counter: what counts tokens where not this server itself: it says `usage.input`, or
+        `figures`, or `body` as it stands, and fails as any step does. record: a file that a line of
+        JSON is added to for each request."""
+        self.script, self.counter, self.record = script, counter, record
         self.url = ""
         self.seen: deque[Seen] = deque(maxlen=SEEN_MAX)
+        self.counts: deque[Seen] = deque(maxlen=SEEN_MAX)
         self.bodies: deque[Any] = deque(maxlen=0)
         self._changed = asyncio.Event()
         self._app = web.Application(client_max_size=BODY_MAX)
         for dialect in DIALECTS:
-            self._app.router.add_post(dialect.path, self._answering(dialect))
-        self._app.router.add_post("/v1/messages/count_tokens", self._count)
+            self._app.router.add_post(dialect.path, self._handler(dialect, self._answer, self.seen))
+            if dialect.counter is not None:
+                handler = self._handler(dialect, self._count, self.counts)
+                self._app.router.add_post(dialect.counter.path, handler)
         self._app.router.add_get("/v1/models", self._models)
         self._app.router.add_route("*", "/", self._root)
 
@@ -89,7 +102,7 @@ class ModelServer:
     @property
     def busy(self) -> int:
         """How many requests are being answered."""
-        return sum(not seen.ended for seen in self.seen)
+        return sum(not seen.ended for seen in (*self.seen, *self.counts))
 
     def keep_bodies(self, count: int = 1_000) -> None:
         """Keep the last bodies, as JSON, in `bodies`."""
@@ -122,14 +135,14 @@ class ModelServer:
         """Stop listening and drop who is still being answered."""
         await self._runner.cleanup()
 
-    def _answering(self, dialect: Dialect) -> Any:
+    def _handler(self, dialect: Dialect, respond: Respond, log: deque[Seen]) -> Any:
         async def handler(http: web.Request) -> web.StreamResponse:
             data = await http.read()
             seen = _seen(http, data)
-            self.seen.append(seen)
+            log.append(seen)
             self._changed.set()
             try:
-                response = await self._answer(dialect, http, data, seen)
+                response = await respond(dialect, http, data, seen)
             except (asyncio.CancelledError, ConnectionError):
                 seen.ended = "left"
                 raise
@@ -150,7 +163,8 @@ class ModelServer:
         self, dialect: Dialect, http: web.Request, data: bytes, seen: Seen
     ) -> web.StreamResponse:
         try:
-            body, request = self._heard(dialect, http, data)
+            body, request = self._heard(dialect.hear, http, data)
+            self.bodies.append(body)
             step = as_step(await replied(self.script, request))
         except ModelError as error:
             if error.kind not in STATUSES:
@@ -167,14 +181,15 @@ class ModelServer:
         whole = msgspec.json.encode(dialect.whole(said))
         return web.json_response(body=whole, headers=step.headers)
 
-    def _heard(self, dialect: Dialect, http: web.Request, data: bytes) -> tuple[Json, Request]:
+    def _heard(
+        self, hear: Callable[[Json], Request], http: web.Request, data: bytes
+    ) -> tuple[Json, Request]:
         """The body and what it asks. Raises ModelError."""
         try:
             body = msgspec.json.decode(data)
-            request = dialect.hear(body)
+            request = hear(body)
         except (msgspec.MsgspecError, AttributeError, KeyError, TypeError, ValueError) as error:
             raise refuse(f"this server cannot read that: {error!r}") from error
-        self.bodies.append(body)
         call = unquote(http.headers.get("X-Leadhand-Call", ""))
         return body, msgspec.structs.replace(request, actor_id=_actor(http.headers), call_id=call)
 
@@ -210,9 +225,25 @@ class ModelServer:
             http.transport.close()
         return web.Response()
 
-    async def _count(self, http: web.Request) -> web.Response:
-        request = anthropic.hear({"max_tokens": 1, **await http.json()})
-        return web.json_response({"input_tokens": counted(request, []).input})
+    async def _count(
+        self, dialect: Dialect, http: web.Request, data: bytes, seen: Seen
+    ) -> web.StreamResponse:
+        assert dialect.counter is not None
+        try:
+            _, request = self._heard(dialect.counter.hear, http, data)
+            step = as_step(await replied(self.counter, request)) if self.counter else Step()
+        except ModelError as error:
+            if error.kind not in STATUSES:
+                return self._drop(http, seen)
+            return _refusal(dialect, _refusing(error), seen)
+        if step.delay_secs:
+            await asyncio.sleep(step.delay_secs)
+        if step.status != 200 or step.body is not None:
+            return _refusal(dialect, step, seen)
+        seen.ended = "answered"
+        usage = step.usage or counted(request, [])
+        figures = {"input_tokens": usage.input, **step.figures}
+        return web.json_response(dialect.counter.answer | figures, headers=step.headers)
 
     async def _models(self, http: web.Request) -> web.Response:
         model = {"id": "scripted", "type": "model", "object": "model", "display_name": "Scripted"}
@@ -224,10 +255,14 @@ class ModelServer:
 
 @asynccontextmanager
 async def model_server(
-    script: Script = from_prompt, *, port: int = 0, record: Path | None = None
+    script: Script = from_prompt,
+    *,
+    port: int = 0,
+    counter: Script | None = None,
+    record: Path | None = None,
 ) -> AsyncIterator[ModelServer]:
     """A server that plays this script; without one, the scripts that the prompts hold."""
-    server = ModelServer(script, record=record)
+    server = ModelServer(script, counter=counter, record=record)
     await server.start(port)
     try:
         yield server

@@ -5,6 +5,7 @@ from typing import Any
 
 from leadhand.model import Block, Prose, Raw, Request, ToolResult, ToolSchema, ToolUse
 from leadhand.testing.dialects.saying import (
+    Counter,
     Dialect,
     Json,
     Said,
@@ -20,6 +21,11 @@ from leadhand.testing.dialects.saying import (
 from leadhand.testing.step import pieces
 
 CACHED_MAX = 4
+# What the counter reads; the last four are for those who ask with a beta header.
+COUNTED = frozenset(
+    """cache_control messages model output_config system thinking tool_choice tools
+    context_management mcp_servers output_format speed""".split()
+)
 TYPES = {
     400: "invalid_request_error",
     401: "authentication_error",
@@ -68,6 +74,16 @@ def hear(body: Json) -> Request:
         tool_choice="none" if (body.get("tool_choice") or {}).get("type") == "none" else "auto",
         schema=(config.get("format") or {}).get("schema"),
     )
+
+
+def hear_count(body: Json) -> Request:
+    """The request of a body whose tokens are to be counted."""
+    for key in body:
+        if key not in COUNTED:
+            raise refuse(f"{key}: Extra inputs are not permitted")
+    if not body.get("model"):
+        raise refuse("model: Field required")
+    return hear({"max_tokens": 0, **body})
 
 
 def count_marks(value: Any) -> int:
@@ -207,4 +223,5 @@ def _parted(block: Json) -> tuple[Json, list[Json]]:
             ]
 
 
-DIALECT = Dialect("/v1/messages", hear, stream, whole, error)
+COUNTER = Counter("/v1/messages/count_tokens", hear_count, {})
+DIALECT = Dialect("/v1/messages", hear, stream, whole, error, COUNTER)

@@ -6,6 +6,7 @@ from typing import Any
 from leadhand.model import Block, Raw, Request, ToolSchema, ToolUse
 from leadhand.testing.dialects.openai_chat import error
 from leadhand.testing.dialects.saying import (
+    Counter,
     Dialect,
     Json,
     Said,
@@ -20,6 +21,12 @@ from leadhand.testing.dialects.saying import (
     words,
 )
 from leadhand.testing.step import pieces
+
+# What the counter reads.
+COUNTED = frozenset(
+    """conversation input instructions model parallel_tool_calls personality previous_response_id
+    reasoning text tool_choice tools truncation""".split()
+)
 
 
 def hear(body: Json) -> Request:
@@ -49,6 +56,14 @@ def hear(body: Json) -> Request:
         tool_choice="none" if body.get("tool_choice") == "none" else "auto",
         schema=((body.get("text") or {}).get("format") or {}).get("schema"),
     )
+
+
+def hear_count(body: Json) -> Request:
+    """The request of a body whose tokens are to be counted."""
+    for key in body:
+        if key not in COUNTED:
+            raise refuse(f"Unknown parameter: '{key}'.")
+    return hear(body)
 
 
 def _turn(item: Json, rest: list[Json]) -> tuple[str, list[Block]]:
@@ -189,4 +204,5 @@ def _usage(said: Said) -> Json:
     }
 
 
-DIALECT = Dialect("/v1/responses", hear, stream, whole, error)
+COUNTER = Counter("/v1/responses/input_tokens", hear_count, {"object": "response.input_tokens"})
+DIALECT = Dialect("/v1/responses", hear, stream, whole, error, COUNTER)

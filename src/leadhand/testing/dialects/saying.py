@@ -37,6 +37,15 @@ class Said(Struct, frozen=True):
             yield number, name, args if isinstance(args, str) else _plain(args)
 
 
+class Counter(Struct, frozen=True):
+    """What counts the tokens of a request. path: where it is asked. hear: the request of a body;
+    refuses what the provider would refuse. answer: what it says beside the figure."""
+
+    path: str
+    hear: Callable[[Json], Request]
+    answer: Json
+
+
 class Dialect(Struct, frozen=True):
     """One provider's words. path: where it is asked. hear: the request of a body; refuses what the
     provider would refuse. stream: the events of an answer, each as it goes over the wire. whole:
@@ -47,6 +56,7 @@ class Dialect(Struct, frozen=True):
     stream: Callable[[Said], Iterator[bytes]]
     whole: Callable[[Said], Json]
     error: Callable[[int, str, str], Json]
+    counter: Counter | None = None
 
 
 def digest(value: Any) -> str:
