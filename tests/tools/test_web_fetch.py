@@ -17,6 +17,7 @@ from aiohttp import web
 
 from leadhand import __version__
 from leadhand.errors import InvalidArguments, ToolFailed
+from leadhand.http_body import LOOK_SECS
 from leadhand.model import Request
 from leadhand.testing import Reply, done, prompt
 from leadhand.tools.call import RESULT_MAX
@@ -420,6 +421,15 @@ def test_a_connection_that_breaks_leaves_what_came(folder: Path, said: tuple[Any
     assert "X-Frame-Options: DENY" in headers_of(text)
     assert "cut: " in text
     assert body_of(text) == "part"
+
+
+@pytest.mark.slow
+def test_a_page_that_pauses_is_not_cut(folder: Path) -> None:
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nTransfer-Encoding: chunked\r\n\r\n"
+    said = (head + b"4\r\npart\r\n", LOOK_SECS * 1.2, b"5\r\n done\r\n0\r\n\r\n")
+    text = shown(folder, saying(*said), raw=True)
+    assert "cut" not in text
+    assert body_of(text) == "part done"
 
 
 def test_a_closed_port_is_a_failure_that_says_what_to_do(folder: Path) -> None:

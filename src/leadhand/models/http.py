@@ -6,6 +6,7 @@ Law: whatever a server sends or fails to send, the caller sees ModelError, and n
 import asyncio
 import hashlib
 import re
+import ssl
 import time
 import urllib.request
 from asyncio import sslproto
@@ -18,6 +19,7 @@ import aiohttp
 from msgspec import Struct
 from msgspec.structs import replace
 
+from leadhand import http_body
 from leadhand.domain.text import one_line
 from leadhand.errors import ModelError, ModelErrorKind, UsageError
 from leadhand.models import faults
@@ -97,8 +99,9 @@ class Http:
     """Sends requests. One for a process: connections are kept per event loop, and closed with it
     or by `close`."""
 
-    def __init__(self, limits: Limits | None = None) -> None:
-        self.limits = limits or Limits()
+    def __init__(self, limits: Limits | None = None, tls: ssl.SSLContext | None = None) -> None:
+        """tls: whom https believes; else the authorities that this machine trusts."""
+        self.limits, self._tls = limits or Limits(), tls
         self._sessions: dict[asyncio.AbstractEventLoop, _Session] = {}
 
     async def exchange(self, post: Post, take: Take) -> None:
@@ -148,7 +151,7 @@ class Http:
         loop = asyncio.get_running_loop()
         session = self._sessions.get(loop)
         if session is None:
-            session = self._sessions[loop] = _Session(self.limits)
+            session = self._sessions[loop] = _Session(self.limits, self._tls)
             session.keeper.add_done_callback(lambda _: self._sessions.pop(loop, None))
         return session.client
 
@@ -156,10 +159,10 @@ class Http:
 class _Session:
     """An aiohttp session that is closed when its event loop ends its tasks."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, tls: ssl.SSLContext | None) -> None:
         sslproto.SSLProtocol.max_size = TLS_BUFFER
         self.client = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0),
+            connector=aiohttp.TCPConnector(limit=0, ssl=tls or True),
             cookie_jar=aiohttp.DummyCookieJar(),
             timeout=aiohttp.ClientTimeout(total=None, connect=limits.connect_secs),
             headers={"User-Agent": "leadhand", "Accept-Encoding": "identity"},
@@ -262,7 +265,7 @@ class _Talk:
         """The next bytes of the answer; none at its end."""
         assert self._response is not None
         try:
-            chunk = await self._response.content.readany()
+            chunk = await http_body.more(self._response)
         except (aiohttp.ClientError, OSError, ValueError) as error:
             fault = self._error("stream_cut", self._what(error))
         else:
@@ -293,7 +296,7 @@ class _Talk:
         self._by(self._limits.silence_secs, "the rest of its error")
         with suppress(TimeoutError, aiohttp.ClientError, OSError, ValueError):
             async with asyncio.timeout(min(ERROR_SECS, self._limits.silence_secs / 2)):
-                while size < ERROR_BODY_MAX and (chunk := await response.content.readany()):
+                while size < ERROR_BODY_MAX and (chunk := await http_body.more(response)):
                     parts.append(chunk)
                     size += len(chunk)
         return b"".join(parts)[:ERROR_BODY_MAX]

@@ -16,7 +16,7 @@ import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
-from leadhand import __version__
+from leadhand import __version__, http_body
 from leadhand.domain import hosts
 from leadhand.domain.hosts import Address, Permit
 from leadhand.domain.text import one_line
@@ -31,7 +31,6 @@ STATUS_LINE_MAX = 8 * 1024
 # Policies of content security get long; aiohttp takes at most 128 headers.
 HEADER_MAX = 32 * 1024
 CLOSE_SECS = 1.0
-LOOK_SECS = 1.0
 _PACKED = ("gzip", "x-gzip", "deflate")
 _HEADERS = {
     "User-Agent": f"leadhand/{__version__}",
@@ -251,7 +250,7 @@ async def _read(
     wire = size = 0
     try:
         async with asyncio.timeout_at(deadline):
-            while chunk := await _next(response):
+            while chunk := await http_body.more(response):
                 wire += len(chunk)
                 data = unpack.feed(chunk, limits.body_bytes - size) if unpack else chunk
                 parts.append(data)
@@ -267,21 +266,6 @@ async def _read(
         return b"".join(parts), f"cut: {_why(error)}"
     remark = "cut: its compression does not end" if unpack and parts and not unpack.ended else ""
     return b"".join(parts), remark
-
-
-async def _next(response: aiohttp.ClientResponse) -> bytes:
-    """More of the body; none at its end.
-
-    aiohttp does not wake who waits for a body whose chunks make no sense: it closes the connection
-    and says nothing, so that is looked at now and then.
-    """
-    while True:
-        with suppress(TimeoutError):
-            async with asyncio.timeout(LOOK_SECS):
-                return await response.content.readany()
-        protocol = response.connection and response.connection.protocol
-        if not protocol or not protocol.is_connected():
-            raise aiohttp.ClientPayloadError
 
 
 class _Unpacking:
