@@ -15,8 +15,8 @@ def test_every_model_is_shown_with_the_source(at: Desk) -> None:
     header, *rows = done.out.splitlines()
     assert header.startswith("VENDOR     MODEL")
     assert sum(row.startswith(tuple(each.vendor for each in MODELS)) for row in rows) == len(MODELS)
-    assert any(row.split() == ["anthropic", "claude-haiku-4-5", *"1.00 5.00 0.10 1.25".split()]
-               for row in rows)  # fmt: skip
+    haiku = ["anthropic", "claude-haiku-4-5", *"200,000 1.00 5.00 0.10 1.25".split()]
+    assert haiku in [row.split() for row in rows]
     assert price_table.SOURCE in done.out
     assert price_table.AS_OF in done.out
 
@@ -26,7 +26,7 @@ def test_every_model_is_shown_with_the_source(at: Desk) -> None:
 )
 def test_one_model_is_found_by_any_of_its_names(at: Desk, name: str) -> None:
     rows = [row.split() for row in at.run("prices", name).out.splitlines()]
-    assert rows[1] == ["openai", "gpt-5.4", "2.50", "15.00", "0.25", "2.50"]
+    assert rows[1] == ["openai", "gpt-5.4", "922,000", "2.50", "15.00", "0.25", "2.50"]
     assert rows[2] == ["272,000", "5.00", "22.50", "0.50", "5.00"]
 
 
@@ -38,6 +38,7 @@ def test_programs_get_numbers(at: Desk) -> None:
             "model": "claude-sonnet-4-5",
             "vendor": "anthropic",
             "names": ["claude-sonnet-4-5", "claude-sonnet-4.5"],
+            "window_tokens": 200_000,
             "input_usd": 3.0,
             "output_usd": 15.0,
             "cache_read_usd": 0.3,

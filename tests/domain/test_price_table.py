@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from leadhand.domain import price_table
 from leadhand.domain.money import NANO, Price, Tier, Usage, bound, cost, tier_of
-from leadhand.domain.prices import MODELS, TABLE, Known, price_of, read, spellings
+from leadhand.domain.prices import MODELS, TABLE, Known, price_of, read, spellings, window_of
 from leadhand.errors import UnknownModel
 
 models = st.sampled_from(MODELS)
@@ -61,6 +61,29 @@ def test_long_contexts_cost_what_their_vendors_say(
     price = price_of(None, model)
     assert tier_of(price, above) == price
     assert dollars(tier_of(price, above + 1)) == usd
+
+
+@pytest.mark.parametrize(
+    ("model", "tokens"),
+    [
+        ("claude-haiku-4-5", 200_000),
+        ("claude-sonnet-4-6", 1_000_000),
+        ("gpt-4o", 128_000),
+        ("gpt-5", 272_000),
+        ("gpt-5-pro", 128_000),
+        ("gpt-5.4", 922_000),
+        ("gpt-6-cyber", 272_000),
+        ("gemini-2.5-pro", 1_000_000),
+        ("mistral-large-2512", 262_144),
+    ],
+)
+def test_well_known_models_read_what_their_vendors_say(model: str, tokens: int) -> None:
+    assert window_of(model) == tokens
+
+
+def test_every_window_is_one() -> None:
+    for known in MODELS:
+        assert 4_096 <= known.window <= 2_000_000, known.names
 
 
 def test_what_changes_by_the_hour_costs_the_dearer() -> None:
@@ -117,10 +140,10 @@ def test_every_name_is_of_one_model_and_fits_into_a_manifest() -> None:
 
 
 def test_rows_are_read_with_tiers_and_further_names() -> None:
-    rows = "\n[one]\na 1 2 3 4\n> 10 5 6 7 8\n> 20 9 9 9 9\n= b c\n= d\n[two]\ne 1 2 3 4\n"
+    rows = "\n[one]\na 50 1 2 3 4\n> 10 5 6 7 8\n> 20 9 9 9 9\n= b c\n= d\n[two]\ne 0 1 2 3 4\n"
     price = Price(1, 2, 3, 4, tiers=(Tier(10, 5, 6, 7, 8), Tier(20, 9, 9, 9, 9)))
     assert list(read(rows)) == [
-        Known("one", ("a", "b", "c", "d"), price),
+        Known("one", ("a", "b", "c", "d"), price, 50),
         Known("two", ("e",), Price(1, 2, 3, 4)),
     ]
 

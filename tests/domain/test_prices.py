@@ -4,7 +4,7 @@ import pytest
 
 from leadhand.domain.manifest import Agent, Settings
 from leadhand.domain.money import NANO, Price, Usage, cost
-from leadhand.domain.prices import TABLE, price_of, spellings
+from leadhand.domain.prices import TABLE, price_of, spellings, window_of
 from leadhand.errors import UnknownModel
 from tests.rules.world import manifest
 
@@ -38,6 +38,19 @@ def test_a_provider_may_stand_before_a_models_name() -> None:
 )
 def test_a_vendors_dated_names_have_the_price_of_their_model(served: str, own: str) -> None:
     assert price_of(None, served) == TABLE[own]
+
+
+@pytest.mark.parametrize(
+    "model",
+    ["claude-haiku-4-5", "anthropic:claude-haiku-4-5", "anthropic:claude-haiku-4-5-20251001"],
+)
+def test_a_models_window_is_found_as_its_price_is(model: str) -> None:
+    assert window_of(model) == 200_000
+
+
+@pytest.mark.parametrize("model", ["", "gpt-99", SCRIPT, "openai-chat:llama3", "x" * 1_000])
+def test_the_window_of_an_unknown_model_is_not_known(model: str) -> None:
+    assert window_of(model) == 0
 
 
 def test_a_dated_name_may_have_a_price_of_its_own() -> None:

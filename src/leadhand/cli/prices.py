@@ -11,8 +11,11 @@ from leadhand.domain import price_table
 from leadhand.domain.money import NANO, Price, Tier, as_usd
 from leadhand.domain.prices import MODELS, Known, price_of, spellings
 
-COLUMNS = ("VENDOR", "MODEL", "LONGER THAN", "INPUT", "OUTPUT", "CACHE READ", "CACHE WRITE")
-NUMBERS = (2, 3, 4, 5, 6)
+COLUMNS = (
+    *("VENDOR", "MODEL", "WINDOW", "LONGER THAN"),
+    *("INPUT", "OUTPUT", "CACHE READ", "CACHE WRITE"),
+)
+NUMBERS = (2, 3, 4, 5, 6, 7)
 FIELDS = ("input", "output", "cache_read", "cache_creation")
 
 
@@ -22,8 +25,8 @@ FIELDS = ("input", "output", "cache_read", "cache_creation")
 def command(model: str | None, as_json: bool) -> None:
     """What a million tokens of each known model cost.
 
-    In US dollars. MODEL is a name as a manifest gives it. A call that reads more tokens than
-    LONGER THAN says costs what is in that row, all of it.
+    In US dollars. MODEL is a name as a manifest gives it. WINDOW is how many tokens it can read at
+    once. A call that reads more tokens than LONGER THAN says costs what is in that row, all of it.
     """
     found = MODELS if model is None else (one(model),)
     if as_json:
@@ -48,9 +51,10 @@ def one(model: str) -> Known:
 
 def rows(known: Known) -> Iterator[Sequence[str]]:
     """A model as a row, and each of its tiers as another."""
-    yield (known.vendor, known.names[0], "", *amounts(known.price))
+    window = f"{known.window:,}" if known.window else ""
+    yield (known.vendor, known.names[0], window, "", *amounts(known.price))
     for tier in known.price.tiers:
-        yield ("", "", f"{tier.above:,}", *amounts(tier))
+        yield ("", "", "", f"{tier.above:,}", *amounts(tier))
 
 
 def amounts(price: Price | Tier) -> Iterator[str]:
@@ -63,7 +67,8 @@ def amounts(price: Price | Tier) -> Iterator[str]:
 def entry(known: Known) -> dict[str, Any]:
     """A model as programs read it."""
     tiers = [{"above_tokens": tier.above, **usd(tier)} for tier in known.price.tiers]
-    named = {"model": known.names[0], "vendor": known.vendor, "names": known.names}
+    named: dict[str, Any] = {"model": known.names[0], "vendor": known.vendor, "names": known.names}
+    named["window_tokens"] = known.window
     return {**named, **usd(known.price), "tiers": tiers}
 
 

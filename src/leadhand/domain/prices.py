@@ -1,4 +1,4 @@
-"""Prices: what a token of each known model costs, and how a model's name finds its price."""
+"""Prices: what a token of each known model costs, how many it reads, and how it is found."""
 
 import difflib
 import re
@@ -22,11 +22,13 @@ _DATED = re.compile(r"(?:[-@]20\d\d-?[01]\d-?[0-3]\d|-latest)$")
 
 
 class Known(Struct, frozen=True):
-    """A model of the table. names: all that it is served under, its own first."""
+    """A model of the table. names: all that it is served under, its own first. window: tokens that
+    it can read at once; with most vendors its answer must fit into that too."""
 
     vendor: str
     names: tuple[str, ...]
     price: Price
+    window: int = 0
 
 
 def read(rows: str) -> Iterator[Known]:
@@ -35,25 +37,27 @@ def read(rows: str) -> Iterator[Known]:
     for line in rows.split("\n"):
         mark, *rest = line.split() or [""]
         if mark == "=" and found:
-            found = Known(vendor, (*found.names, *rest), found.price)
+            found = replace(found, names=(*found.names, *rest))
         elif mark == ">" and found:
             tier = Tier(*map(int, rest))
-            found = Known(
-                vendor, found.names, replace(found.price, tiers=(*found.price.tiers, tier))
-            )
+            price = replace(found.price, tiers=(*found.price.tiers, tier))
+            found = replace(found, price=price)
         else:
             if found:
                 yield found
-            found = Known(vendor, (mark,), _price(*map(int, rest))) if rest else None
+            found = _known(vendor, mark, *map(int, rest)) if rest else None
             vendor = vendor if rest else mark.strip("[]")
 
 
-def _price(reading: int, answering: int, cache_read: int, cache_creation: int) -> Price:
-    return Price(reading, answering, cache_read, cache_creation)
+def _known(
+    vendor: str, name: str, window: int, reading: int, answering: int, cache: int, creation: int
+) -> Known:
+    return Known(vendor, (name,), Price(reading, answering, cache, creation), window)
 
 
 MODELS: tuple[Known, ...] = tuple(read(price_table.ROWS))
 TABLE: Mapping[str, Price] = {name: known.price for known in MODELS for name in known.names}
+WINDOWS: Mapping[str, int] = {name: known.window for known in MODELS for name in known.names}
 
 
 def named(manifest: Manifest) -> set[str | None]:
@@ -91,6 +95,11 @@ def price_of(manifest: Manifest | None, model: str) -> Price:
             if name in prices:
                 return prices[name]
     raise unpriced(model, [*own, *(known.names[0] for known in MODELS)])
+
+
+def window_of(model: str) -> int:
+    """Tokens that a model can read at once; 0 where that is not known."""
+    return next((WINDOWS[name] for name in spellings(model) if name in WINDOWS), 0)
 
 
 def unpriced(model: str, known: list[str]) -> UnknownModel:
