@@ -8,9 +8,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from leadhand.domain import events as e
-from leadhand.domain.ids import ROOT
+from leadhand.domain.ids import ROOT, CallId
 from leadhand.domain.invariants import broken
 from leadhand.stores import codec
+from leadhand.testing.verdicts import bills
 from tests.kill import script
 from tests.kill.stage import Left, Stage
 
@@ -25,6 +26,7 @@ def goes_on(stage: Stage, resume: Callable[[], int]) -> int:
 
 def repeats_nothing(stage: Stage, resume: Callable[[], int]) -> int:
     """Resume, whoever may be alive, and check what is asked; the exit code."""
+    stage.road.rest()
     state, before = stage.state(), stage.asked()
     assert broken(state) == []
     admitted = {each.call for each in stage.events() if isinstance(each, e.CallAdmitted)}
@@ -33,7 +35,10 @@ def repeats_nothing(stage: Stage, resume: Callable[[], int]) -> int:
     answered: dict[str, int] = {each.id: each.turns for each in state.actors.values()}
     answered |= {each.id: each.turns for each in state.records.values()}
     stage.in_flight |= {(each.id, each.turns) for each in state.actors.values() if each.call}
+    cut_off = {each.call.id for each in state.actors.values() if each.call}
     code = resume()
+    stage.road.rest()
+    paid_whole(stage.events(), cut_off, all_of_them=code == 0)
     again = stage.asked()[len(before) :]
     for asking in again:
         assert asking.turn >= answered.get(asking.actor, 0), f"{asking} was answered before"
@@ -42,6 +47,24 @@ def repeats_nothing(stage: Stage, resume: Callable[[], int]) -> int:
     assert repeats <= stage.in_flight, f"{repeats - stage.in_flight} were not in flight"
     assert len({asking.call for asking in stage.asked()}) == len(stage.asked())
     return code
+
+
+def paid_whole(events: Sequence[e.Event], calls: set[CallId], *, all_of_them: bool) -> None:
+    """The calls that a kill cut off count as spent whole. all_of_them: the next owner has come far
+    enough to settle each."""
+    bounds = {each.call: each.bound for each in events if isinstance(each, e.CallAdmitted)}
+    cut = {each.call: each.charged for each in events if isinstance(each, e.CallCut)}
+    for call in calls if all_of_them else calls & set(cut):
+        assert cut[call] == bounds[call] > 0, f"{call}: {cut[call]} of {bounds[call]} was charged"
+
+
+def unpaid(stage: Stage) -> list[str]:
+    """What is wrong with the money of a run that is over: each call is settled once, and all
+    that was booked is all that was spent."""
+    settled = list(bills(stage.events()))
+    wrong = [call for call, bill in settled if bill.ends != 1]
+    booked, spent = sum(bill.booked for _, bill in settled), stage.state().spent
+    return wrong if booked == spent else [*wrong, f"{booked} was booked, {spent} spent"]
 
 
 def ends_by_the_command_line(stage: Stage) -> None:
@@ -83,6 +106,7 @@ def ended_well(stage: Stage) -> None:
     assert list((folder / "live").iterdir()) == []
     assert broken(stage.state()) == []
     assert dangling(stage) == []
+    assert unpaid(stage) == []
     assert asked_in_vain(stage.events()) == {}
 
 

@@ -27,22 +27,28 @@ from leadhand.model import Answer, Model, Request, text_of
 from leadhand.store import Row
 from leadhand.stores.sqlite import SqliteStore
 
+Moment = Literal[
+    "never", "before", "after", "first", "mid", "last", "file", "full", "events"
+]  # fmt: skip
+
 
 class Point(Struct, frozen=True, omit_defaults=True):
     """Where the process dies.
 
     moment: `before` or `after` the commit that holds the number-th event (of `kind`, where it is
-    given); of the number-th request: before its `first` byte, in `mid` answer, after its `last`;
-    as soon as a `file` (kind) is there; `full`: it does not die, the disk is full from the commit
-    of event `number` on. drain_at: the commit of which event is followed by a drain. keeper: with
-    `file`, the keeper of its children is killed first.
+    given); of the number-th request: before its `first` byte, in `mid` answer, after its `last`,
+    or, over HTTP, as soon as so many `events` of its stream (stream_events) have come; as soon as
+    a `file` (kind) is there; `full`: it does not die, the disk is full from the commit of event
+    `number` on. drain_at: the commit of which event is followed by a drain. keeper: with `file`,
+    the keeper of its children is killed first.
     """
 
-    moment: Literal["never", "before", "after", "first", "mid", "last", "file", "full"] = "never"
+    moment: Moment = "never"
     number: int = 1
     kind: str = ""
     drain_at: int = 0
     keeper: bool = False
+    stream_events: int = 0
 
 
 def die() -> None:
@@ -158,10 +164,9 @@ def keepers(run_id: str) -> list[int]:
     return found
 
 
-async def main(verb: str, run_dir: Path, what: str, point: Point) -> None:
+async def main(verb: str, run_dir: Path, what: str, point: Point, models: wiring.Models) -> None:
     """Own the run and work until it is over, or until death."""
     store = KillingStore(run_dir, point)
-    models = killing(wiring.make_models(), point)
     if verb == "start":
         path = Path(what)
         loaded = load(path)
@@ -183,10 +188,16 @@ async def drain(live: wiring.LiveRun) -> None:
     await live.engine.submit(c.DrainRun())
 
 
-if __name__ == "__main__":
-    given = msgspec.json.decode(sys.argv[4], type=Point)
+def carry_out(words: list[str], deadly: Callable[[Point], wiring.Models]) -> None:
+    """Do what a command line says. deadly: gives the models that die at a point."""
+    verb, run_dir, what, given = words
+    point = msgspec.json.decode(given, type=Point)
     try:
-        asyncio.run(main(sys.argv[1], Path(sys.argv[2]), sys.argv[3], given))
+        asyncio.run(main(verb, Path(run_dir), what, point, deadly(point)))
     except LeadhandError as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         sys.exit(2)
+
+
+if __name__ == "__main__":
+    carry_out(sys.argv[1:], lambda point: killing(wiring.make_models(), point))

@@ -7,13 +7,18 @@ files, the last words and the workers of a run do not depend on where its owner 
 import os
 from typing import Any
 
+from msgspec import structs
+
 from leadhand.model import Request
 from leadhand.testing import Done, Reply, done, prompt, turn
+from leadhand.testing.step import Step, as_step
 
 NAMES = ("ada", "bob", "cleo")
 PAUSE = float(os.environ.get("SCRIPT_PAUSE", "0.02"))
-# How long a command goes on after its deed.
-HOLD = os.environ.get("SCRIPT_HOLD", "0.05")
+# Between two events of an answer, where it is streamed.
+CHUNK_SECS = 0.005
+# How long a command goes on after its deed: what the file beside the repository says, if any.
+HOLD = "$(cat ../hold 2>/dev/null || echo 0.05)"
 # More than an event may hold, and than a tool call may give.
 LONG = "x" * 70_000
 REPORT = """1. STATUS: success
@@ -34,6 +39,12 @@ def reply(request: Request) -> Reply:
     if words.startswith("work as "):
         return worker(request, words.removeprefix("work as ").split()[0])
     return lead(request)
+
+
+def streamed(request: Request) -> Step:
+    """The same reply, as a model server sends it: event by event, but for what is long."""
+    said = as_step(reply(request))
+    return structs.replace(said, chunk_delay_secs=0.0 if LONG in said.text else CHUNK_SECS)
 
 
 def count(line: str) -> None:

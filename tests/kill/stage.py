@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,11 +19,11 @@ from leadhand.domain.state import Run
 from leadhand.engine import log
 from leadhand.stores.sqlite import SqliteStore
 from tests.kill.program import Point
+from tests.kill.roads import COUNTED, IN_PROCESS, PATHS, PATIENCE_SECS, Road
 
-HERE = Path(__file__).parent
-SOURCE = HERE.parents[1] / "src"
 NEVER = Point()
-PATIENCE_SECS = 60.0
+# Who is to die while a command runs must find it running, also on a busy machine.
+HOLD_SECS = "20"
 MANIFEST = """
 [run]
 budget_usd = 50.00
@@ -31,14 +31,14 @@ lead_timeout_secs = 300
 grace_secs = 2
 
 [defaults]
-model = "script:{script}:reply"
+model = "{model}"
 
 [[lead]]
 id = "killed"
 directory = "{repository}"
 prompt = "Have three files written."
 
-[prices."script:{script}:reply"]
+[prices."{model}"]
 input = 1.00
 output = 5.00
 """
@@ -66,15 +66,15 @@ class Asking(NamedTuple):
 class Stage:
     """One repository with one run. in_flight: the (actor, turn) of calls that a kill cut off."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, road: Road = IN_PROCESS) -> None:
+        self.road = road
         self.in_flight: set[tuple[str, int]] = set()
         self.told = ""
         self.repository, self.run_dir = folder / "repository", folder / "runs"
-        self.manifest, self._counted = folder / "manifest.toml", folder / "counted"
+        self.manifest, self._counted = folder / "manifest.toml", folder / COUNTED
+        self._hold = folder / "hold"
         self.repository.mkdir(parents=True)
-        self.manifest.write_text(
-            MANIFEST.format(script=HERE / "script.py", repository=self.repository)
-        )
+        self.manifest.write_text(MANIFEST.format(model=road.model, repository=self.repository))
         (self.repository / "README.md").write_text("A repository.\n")
         for words in ("init -q", "add .", "commit -q -m First"):
             self._git(*words.split())
@@ -165,28 +165,28 @@ class Stage:
 
     def _program(self, verb: str, what: str, point: Point) -> int:
         words = [verb, str(self.run_dir), what, msgspec.json.encode(point).decode()]
-        command = [sys.executable, "-m", "tests.kill.program", *words]
-        # Who is to die while a command runs must find it running, also on a busy machine.
-        hold = {"SCRIPT_HOLD": "20"} if point.moment == "file" else {}
-        done = self._run(command, hold)
+        command = [sys.executable, "-m", self.road.program, *words]
+        if point.moment == "file":
+            self._hold.write_text(HOLD_SECS)
+        done = self._run(command)
+        self._hold.unlink(missing_ok=True)
         self.told = done.stderr
         allowed = {0, 2, -signal.SIGKILL}
         assert done.returncode in allowed, done.stdout + done.stderr
         return done.returncode
 
-    def _run(
-        self, command: list[str], more: Mapping[str, str] | None = None
-    ) -> subprocess.CompletedProcess[str]:
+    def _run(self, command: list[str]) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            command, capture_output=True, check=False, env=self._environment() | dict(more or {}),
+            command, capture_output=True, check=False, env=self._environment(),
             text=True, timeout=PATIENCE_SECS,
         )  # fmt: skip
 
     def _environment(self) -> dict[str, str]:
         return os.environ | {
             "COUNTED_REQUESTS": str(self._counted),
-            "PYTHONPATH": f"{SOURCE}{os.pathsep}{SOURCE.parent}",
+            "PYTHONPATH": PATHS,
             "GIT_CONFIG_GLOBAL": os.devnull,
+            **self.road.environment(),
         }
 
     async def _state(self) -> Run:
@@ -226,3 +226,11 @@ def marked(run_id: str) -> list[str]:
             except OSError:
                 continue
     return found
+
+
+def until(met: Callable[[], bool]) -> None:
+    """Wait until something holds."""
+    deadline = time.monotonic() + PATIENCE_SECS
+    while not met():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)

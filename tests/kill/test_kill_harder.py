@@ -1,8 +1,6 @@
 """Kill harder: the keeper too, in the drain of a Ctrl-C, in the middle of a file."""
 
 import signal
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -14,7 +12,7 @@ from leadhand.processes import Processes
 from leadhand.tools.work.write import passing
 from tests.kill.continued import ended_well, ends_by_the_command_line, repeats_nothing, resumed
 from tests.kill.program import Point
-from tests.kill.stage import PATIENCE_SECS, Stage, marked
+from tests.kill.stage import Stage, marked, until
 from tests.tools.kit import make_caller
 
 pytestmark = pytest.mark.slow
@@ -55,11 +53,3 @@ def test_a_file_that_was_half_written_leaves_nothing_beside_it(tmp_path: Path) -
     caller = msgspec.structs.replace(caller, call_id=call)
     (stage.repository / passing(caller, "SUMMARY.md")).write_text("- a")
     ends_by_the_command_line(stage)
-
-
-def until(met: Callable[[], bool]) -> None:
-    """Wait until something holds."""
-    deadline = time.monotonic() + PATIENCE_SECS
-    while not met():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
