@@ -15,6 +15,7 @@ several = st.lists(
     st.builds(
         Settings,
         model=texts,
+        effort=st.sampled_from([None, "low", "high"]),
         system=texts,
         tools=names,
         directory=texts,

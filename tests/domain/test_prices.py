@@ -1,8 +1,9 @@
 """Prices: each model has one, and a script runs only where the operator names it."""
 
 import pytest
+from msgspec.structs import replace
 
-from leadhand.domain.manifest import Agent, Settings
+from leadhand.domain.manifest import Agent, Manifest, Provider, Settings
 from leadhand.domain.money import NANO, Price, Usage, cost
 from leadhand.domain.prices import TABLE, price_of, spellings, window_of
 from leadhand.errors import UnknownModel
@@ -137,3 +138,38 @@ def test_a_script_that_the_manifest_does_not_name_is_refused_whatever_it_is_call
 ) -> None:
     with pytest.raises(UnknownModel, match="does not name the model"):
         price_of(manifest(model=SCRIPT, prices={}), name)
+
+
+HERE = {"ollama": Provider("openai-chat", "http://127.0.0.1:11434/v1")}
+
+
+def served(providers: dict[str, Provider]) -> Manifest:
+    """A manifest with these providers, and a price for `ours`."""
+    return replace(manifest(prices={"ours": Price(7)}), providers=providers)
+
+
+@pytest.mark.parametrize("model", ["ollama:llama3.1:8b", "ollama:anything"])
+def test_what_only_a_server_of_this_machine_serves_is_free(model: str) -> None:
+    assert price_of(served(HERE), model) == Price()
+
+
+@pytest.mark.parametrize(
+    "url", ["https://models.example.com/v1", "http://127.0.0.1.example.com/", ""]
+)
+def test_what_another_server_serves_is_not_free(url: str) -> None:
+    with pytest.raises(UnknownModel):
+        price_of(served({"ollama": Provider("openai-chat", url)}), "ollama:llama3.1:8b")
+
+
+@pytest.mark.parametrize("model", ["llama3.1:8b", "ollama", "other:llama3.1:8b"])
+def test_only_the_name_before_the_colon_says_whose_a_model_is(model: str) -> None:
+    with pytest.raises(UnknownModel):
+        price_of(served(HERE), model)
+
+
+def test_a_known_model_keeps_its_price_on_this_machine_which_may_pass_it_on() -> None:
+    here = {"anthropic": Provider("anthropic", "http://localhost:4000")}
+    asked = served(here | HERE)
+    for model in ("anthropic:claude-haiku-4-5", "ollama:claude-haiku-4-5"):
+        assert price_of(asked, model) == TABLE["claude-haiku-4-5"]
+    assert price_of(asked, "ollama:ours") == Price(7)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from leadhand.domain.manifest import Agent, HouseRules, Manifest, Settings
+from leadhand.domain.manifest import Agent, HouseRules, Manifest, Provider, Settings
 from leadhand.domain.money import NANO, Price
 from leadhand.errors import ManifestError
 from leadhand.load import SIZE_MAX, load, parse
@@ -231,6 +231,7 @@ def test_every_key_arrives_where_it_belongs(base: Path) -> None:
     assert loaded.manifest.house == HouseRules(16, 1_250_000_001, 1800, 50, 0)
     assert general == Settings(
         model="claude-haiku-4-5",
+        effort="low",
         system="",
         tools=("Read", "Bash"),
         directory=str(base / "repo"),
@@ -245,6 +246,7 @@ def test_every_key_arrives_where_it_belongs(base: Path) -> None:
     assert (lead.id, lead.prompt) == ("digest-1.0_a", "Do it.")
     assert lead.settings == Settings(
         model="claude-sonnet-4-6",
+        effort="none",
         system="Coordinate.",
         tools=("Write", "Read"),
         directory=str(base / "other"),
@@ -257,7 +259,7 @@ def test_every_key_arrives_where_it_belongs(base: Path) -> None:
     assert loaded.manifest.agents == {
         "reviewer": Agent(
             "Reads.",
-            Settings(system="Be strict.", tools=(), timeout_secs=60, budget_nanousd=NANO // 10),
+            Settings(None, "max", "Be strict.", (), timeout_secs=60, budget_nanousd=NANO // 10),
         ),
         "plain": Agent(),
     }
@@ -265,6 +267,12 @@ def test_every_key_arrives_where_it_belongs(base: Path) -> None:
         "gpt-5.1": Price(NANO, 5 * NANO, NANO // 10, 1_250_000_000),
         "local": Price(),
         "cache-untold": Price(NANO, 5 * NANO, NANO, NANO),
+    }
+    assert loaded.manifest.providers == {
+        "anthropic": Provider("anthropic", "https://models.example.com", "OUR_PROXY_KEY"),
+        "openai": Provider("openai"),
+        "ollama": Provider("openai-chat", "http://127.0.0.1:11434/v1"),
+        "vllm": Provider("openai", "http://[::1]:8000", "VLLM_KEY"),
     }
     assert loaded.warnings == [
         "m.toml:9: run.worktree_cleanup: has no effect: this version makes no worktrees yet"
@@ -277,7 +285,7 @@ def test_what_is_not_set_is_left_to_the_defaults(base: Path) -> None:
     assert found.defaults == Settings()
     assert (found.lead.id, found.lead.prompt) == ("lead", "Do it.")
     assert found.lead.settings == Settings(model="m", directory=str(base))
-    assert (found.agents, found.prices) == ({}, {})
+    assert (found.agents, found.prices, found.providers) == ({}, {}, {})
 
 
 def test_both_forms_of_a_lead_mean_the_same(base: Path) -> None:

@@ -18,6 +18,8 @@ _LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?")
 _NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
 # Two standards of international names disagree on the host that these mean.
 _AMBIGUOUS = frozenset("ßς\u200c\u200d")
+LOOPBACK = re.compile(r"localhost|127(\.\d{1,3}){3}|::1")
+_URL_HOST = re.compile(r"https?://(?:\[([^\]/@]+)\]|([^/?#@:\[\]]+))(?::[0-9]{1,5})?(?:/|$)", re.I)
 _PLACE = re.compile(r"\[(.+)\](?::([0-9]{1,5}))?|([^:]+)(?::([0-9]{1,5}))?")
 ENTRY_FORM = "HOST, HOST:PORT, *.DOMAIN, an address, or a network such as 10.0.0.0/8"
 
@@ -98,6 +100,17 @@ def address(host: str) -> Address | None:
         return ip_address(host)
     except ValueError:
         return None
+
+
+def loopback(host: str) -> bool:
+    """Whether a host is this machine."""
+    return LOOPBACK.fullmatch(host.lower()) is not None
+
+
+def url_host(url: str) -> str:
+    """The host of an http or https URL that shows nothing but host, port and path; else empty."""
+    found = _URL_HOST.match(url)
+    return (found[1] or found[2]).lower() if found else ""
 
 
 def special(where: Address) -> str:

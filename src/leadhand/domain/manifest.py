@@ -2,7 +2,7 @@
 
 from typing import Any, Literal
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from leadhand.domain.money import NANO, Price
 
@@ -14,6 +14,9 @@ KNOWN_TOOLS = (*WORKER_TOOLS, "WebFetch")
 
 # How hard a model is to think.
 Effort = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
+# What a server of models speaks: Messages, Responses, Chat Completions. Each is also the name of a
+# provider that needs no table.
+Dialect = Literal["anthropic", "openai", "openai-chat"]
 
 
 class HouseRules(Struct, frozen=True):
@@ -69,17 +72,37 @@ class Lead(Struct, frozen=True):
     settings: Settings = Settings()
 
 
-class Manifest(Struct, frozen=True):
-    """What one run is to do, and within which house rules.
+class Provider(Struct, frozen=True, omit_defaults=True):
+    """A server of models that the operator names.
 
-    prices: the operator's own, by model, before the built-in table.
+    base_url: empty for the vendor's own. key_env: the name of the environment variable that holds
+    its key; empty for the vendor's usual one, or for none where the server is not a vendor's.
     """
 
+    dialect: Dialect
+    base_url: str = ""
+    key_env: str = ""
+
+
+def _written() -> dict[str, Any]:
+    """An empty table that is written all the same."""
+    return {}
+
+
+class Manifest(Struct, frozen=True, omit_defaults=True):
+    """What one run is to do, and within which house rules.
+
+    prices: the operator's own, by model, before the built-in table. providers: servers of models,
+    by the name that stands before the colon of a model's.
+    """
+
+    # A golden log is written again as it was: all but the providers are in every log, even empty.
     lead: Lead
-    house: HouseRules = HouseRules()
-    defaults: Settings = Settings()
-    agents: dict[str, Agent] = {}
-    prices: dict[str, Price] = {}
+    house: HouseRules = field(default_factory=HouseRules)
+    defaults: Settings = field(default_factory=Settings)
+    agents: dict[str, Agent] = field(default_factory=_written)
+    prices: dict[str, Price] = field(default_factory=_written)
+    providers: dict[str, Provider] = {}
 
 
 BASE = Settings(

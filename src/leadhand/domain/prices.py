@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from msgspec import Struct
 from msgspec.structs import replace
 
-from leadhand.domain import price_table
+from leadhand.domain import hosts, price_table
 from leadhand.domain.manifest import Manifest
 from leadhand.domain.money import Price, Tier
 from leadhand.domain.text import one_line
@@ -77,8 +77,26 @@ def spellings(model: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys((model, bare, _DATED.sub("", bare))))
 
 
+def listed(manifest: Manifest | None, model: str) -> Price | None:
+    """The price that the manifest, else the table, lists for a model."""
+    for prices in (manifest.prices if manifest else {}, TABLE):
+        for name in spellings(model):
+            if name in prices:
+                return prices[name]
+    return None
+
+
+def on_loopback(manifest: Manifest | None, model: str) -> bool:
+    """Whether a model's provider is a server of this machine that the manifest names."""
+    name, colon, _ = model.partition(":")
+    provider = manifest.providers.get(name) if manifest and colon else None
+    return provider is not None and hosts.loopback(hosts.url_host(provider.base_url))
+
+
 def price_of(manifest: Manifest | None, model: str) -> Price:
-    """The price of a model: the manifest's own, else the table's; its local scripts are free.
+    """The price of a model: the manifest's own, else the table's; its local scripts are free, and
+    so is what else a server of this machine serves. A model of the table is not: what listens
+    here may pass it on to its vendor.
 
     Raises UnknownModel, with the line of the manifest that would give a price.
     """
@@ -90,10 +108,11 @@ def price_of(manifest: Manifest | None, model: str) -> Price:
                 "A script is code, so only the operator names one. Use a model of the manifest.",
             )
         return own.get(model, FREE)
-    for prices in (own, TABLE):
-        for name in spellings(model):
-            if name in prices:
-                return prices[name]
+    found = listed(manifest, model)
+    if found is not None:
+        return found
+    if on_loopback(manifest, model):
+        return FREE
     raise unpriced(model, [*own, *(known.names[0] for known in MODELS)])
 
 

@@ -5,11 +5,22 @@ import json
 import re
 from collections.abc import Collection, Iterator, Mapping
 from decimal import Decimal
+from typing import TypeVar
 
 from leadhand.domain.money import from_usd
 from leadhand.domain.text import one_line
 from leadhand.errors import Fault
 from leadhand.load.lines import KeyPath, Lines
+
+Word = TypeVar("Word", bound=str)
+
+# The most entries that an array or a table of names may have.
+ENTRIES_MAX = 256
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+NAME_RULE = (
+    "must begin with a letter or digit, followed by at most 63 letters, digits, dots, "
+    "hyphens or underscores"
+)
 
 # A file of nonsense is not answered by a book of faults, nor searched all day for what it meant.
 FAULTS_MAX = 100
@@ -139,6 +150,15 @@ class Section:
         """A text; a blank one only where it may be."""
         value = self.values.get(key)
         return None if value is None else self._text(value, (key,), blank)
+
+    def choice(self, key: str, known: Collection[Word]) -> Word | None:
+        """One of the words that are known here."""
+        text = self.text(key)
+        found = next((word for word in known if word == text), None)
+        if text is not None and found is None:
+            message = f"must be one of {', '.join(known)}, found {shown(text)}"
+            self.fault(key, message=message, mend=self.near(text, known))
+        return found
 
     def texts(self, key: str, most: int) -> Iterator[tuple[int, str]] | None:
         """The texts of an array that have no fault, each with its index."""

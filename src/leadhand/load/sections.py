@@ -1,6 +1,5 @@
 """Sections: the tables of a manifest, each read into what the domain makes of it."""
 
-import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -10,10 +9,11 @@ from msgspec.structs import replace
 
 from leadhand.domain.manifest import Agent, HouseRules, Lead, Manifest, Settings
 from leadhand.domain.money import NANO, Price, show
+from leadhand.load import providers
 from leadhand.load import settings as reading
 from leadhand.load.lines import KeyPath
-from leadhand.load.section import NOT_YET, Section, dotted, shown
-from leadhand.load.settings import ENTRIES_MAX, TURNS_MAX
+from leadhand.load.section import ENTRIES_MAX, NAME, NAME_RULE, NOT_YET, Section, dotted, shown
+from leadhand.load.settings import TURNS_MAX
 
 WORKERS_MAX = 1_000
 # More at once is allowed, but strains rate limits and machines: a warning.
@@ -28,24 +28,19 @@ _DEFAULTS = (*reading.KEYS, "timeout_secs", "budget_usd", "use_worktree")
 _LEAD = ("id", "prompt", *_HOUSE, *_DEFAULTS, "allow_subleads")
 _AGENT = ("description", *_DEFAULTS)
 _PRICE = ("input", "output", "cache_read", "cache_creation")
-_TOP = ("run", "defaults", "lead", "agents", "prices")
+_TOP = ("run", "defaults", "lead", "agents", "prices", "providers")
 _LATER = ("task", "mcp_server", "approval_policy", "notification", "lifecycle", "sublead_defaults")
 _WORKTREE_CLEANUP = ("on_success", "always", "never")
 
 # Where a key belongs that stands where it is not known; the last to name a key decides.
 _HOMES = (
-    dict.fromkeys(_DEFAULTS, "[defaults], [lead] or [agents.NAME]")
+    providers.HOMES
+    | dict.fromkeys(_DEFAULTS, "[defaults], [lead] or [agents.NAME]")
     | dict.fromkeys(_PRICE, '[prices."MODEL"]')
     | dict.fromkeys(_RUN, "[run]")
     | dict.fromkeys(_HOUSE, "[run] or [lead]")
     | dict.fromkeys(("id", "prompt", "allow_subleads"), "[lead]")
     | dict.fromkeys(("description",), "[agents.NAME]")
-)
-
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
-_NAME_RULE = (
-    "must begin with a letter or digit, followed by at most 63 letters, digits, dots, "
-    "hyphens or underscores"
 )
 
 
@@ -64,6 +59,7 @@ def manifest(top: Section, base: Path) -> Manifest:
         defaults=general,
         agents=_agents(top.table("agents"), base, house),
         prices=_prices(top.table("prices")),
+        providers=providers.read(top.table("providers")),
     )
 
 
@@ -113,17 +109,8 @@ def _house(run: Section, lead: Section) -> HouseRules:
 
 
 def _cleanup(run: Section) -> None:
-    cleanup = run.text("worktree_cleanup")
-    if cleanup is None:
-        return
-    if cleanup in _WORKTREE_CLEANUP:
+    if run.choice("worktree_cleanup", _WORKTREE_CLEANUP) is not None:
         run.warn("worktree_cleanup", message="has no effect: this version makes no worktrees yet")
-        return
-    run.fault(
-        "worktree_cleanup",
-        message=f"must be one of {', '.join(_WORKTREE_CLEANUP)}, found {shown(cleanup)}",
-        mend=run.near(cleanup, _WORKTREE_CLEANUP),
-    )
 
 
 def _surprises(run: Section, lead: Section, rules: HouseRules) -> None:
@@ -212,8 +199,8 @@ def _lead(
             directory = reading.directory(lead, ".", base)
         settings = replace(settings, directory=directory)
     name = lead.text("id")
-    if name is not None and not _NAME.fullmatch(name):
-        lead.fault("id", message=f"{_NAME_RULE}, found {shown(name)}")
+    if name is not None and not NAME.fullmatch(name):
+        lead.fault("id", message=f"{NAME_RULE}, found {shown(name)}")
     return Lead(id=name or "lead", prompt=_prompt(top, lead), settings=settings)
 
 
@@ -248,8 +235,8 @@ def _stray(value: object, path: KeyPath) -> KeyPath | None:
 def _agents(agents: Section, base: Path, house: HouseRules) -> dict[str, Agent]:
     found = {}
     for name, agent in agents.tables(ENTRIES_MAX):
-        if not _NAME.fullmatch(name):
-            agents.fault(name, message=f"the name {_NAME_RULE}")
+        if not NAME.fullmatch(name):
+            agents.fault(name, message=f"the name {NAME_RULE}")
         agent.only(_AGENT, _HOMES)
         _no(agent, "use_worktree")
         settings = replace(

@@ -3,20 +3,21 @@
 import re
 from collections.abc import Collection
 from pathlib import Path
+from typing import get_args
 
 from leadhand.domain import hosts
-from leadhand.domain.manifest import KNOWN_TOOLS, Settings
+from leadhand.domain.manifest import KNOWN_TOOLS, Effort, Settings
 from leadhand.domain.text import one_line
-from leadhand.load.section import Section, quoted
+from leadhand.load.section import ENTRIES_MAX, Section, quoted
 
 # The keys that read() reads; timeouts and budgets mean different things to leads and workers.
 KEYS = (
-    *("model", "system", "tools", "directory", "add_dirs", "env", "allow_hosts"),
+    *("model", "effort", "system", "tools", "directory", "add_dirs", "env", "allow_hosts"),
     *("max_turns", "max_tokens"),
 )
 TURNS_MAX = 10_000
 TOKENS_MAX = 1_000_000
-ENTRIES_MAX = 256
+EFFORTS: tuple[Effort, ...] = get_args(Effort)
 
 _TOOLS_MEND = (
     f"The work tools are {', '.join(KNOWN_TOOLS)}; "
@@ -33,6 +34,7 @@ def read(section: Section, base: Path, siblings: Collection[str]) -> Settings:
     """The settings under KEYS. base: where relative paths start; siblings: what else is known."""
     return Settings(
         model=_model(section),
+        effort=section.choice("effort", EFFORTS),
         system=section.text("system", blank=True),
         tools=_tools(section),
         directory=_directory(section, base),

@@ -20,6 +20,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from leadhand import http_body
+from leadhand.domain import hosts
 from leadhand.domain.text import one_line
 from leadhand.errors import ModelError, ModelErrorKind, UsageError
 from leadhand.models import faults
@@ -36,7 +37,6 @@ BYTES_PER_TOKEN = 4 * 1024
 TLS_BUFFER = 16 * 1024
 END_SECS = 0.2
 FOR_EVER_SECS = 1e9
-LOOPBACK = re.compile(r"localhost|127(\.\d{1,3}){3}|::1")
 _USER_INFO = re.compile(r"//[^/@\s]*@")
 
 
@@ -65,7 +65,7 @@ class Server:
     @property
     def local(self) -> bool:
         """Whether it is a server of this machine."""
-        return LOOPBACK.fullmatch(self.host) is not None
+        return hosts.loopback(self.host)
 
     def __repr__(self) -> str:
         return f"Server({self.shown})"
@@ -360,7 +360,7 @@ def _split(url: str) -> tuple[str, str]:
 
 def _proxy(scheme: str, host: str) -> str | None:
     """The proxy that the environment names for a host, if it names one."""
-    if LOOPBACK.fullmatch(host) or urllib.request.proxy_bypass(host):
+    if hosts.loopback(host) or urllib.request.proxy_bypass(host):
         return None
     return urllib.request.getproxies().get(scheme)
 
