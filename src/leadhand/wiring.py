@@ -13,14 +13,15 @@ import msgspec
 
 from leadhand.domain import commands as c
 from leadhand.domain.ids import ActorId
-from leadhand.domain.manifest import Manifest, Settings
+from leadhand.domain.manifest import Manifest, Provider, Settings
+from leadhand.domain.prices import listed
 from leadhand.domain.rules.run import over, reopenable
 from leadhand.engine.clock import Clock, SystemClock
 from leadhand.engine.conductor import Conductor
 from leadhand.engine.engine import Engine
 from leadhand.engine.inbox import Inbox
 from leadhand.engine.projections import Projections
-from leadhand.errors import UnknownModel, UsageError
+from leadhand.errors import UsageError
 from leadhand.folder import Folder
 from leadhand.gateway.gateway import Gateway
 from leadhand.gateway.pace import Governor
@@ -93,55 +94,57 @@ def with_absolute_scripts(manifest: Manifest, base: Path) -> Manifest:
 
 
 def make_models(
-    environ: Mapping[str, str] = os.environ, base_urls: Mapping[str, str] | None = None
+    environ: Mapping[str, str] = os.environ, providers: Mapping[str, Provider] | None = None
 ) -> Models:
     """Gives each named model, made once. Raises UnknownModel, UsageError.
 
-    environ: where the keys are, and the vendors' variables for base URLs; base_urls: by provider,
-    before those. A provider is made, and its library loaded, when its first model is asked for.
+    environ: where the keys are, and the vendors' variables for base URLs; providers: those of the
+    manifest. A provider is made, and its library loaded, when its first model is asked for.
     """
+    given = providers or {}
     made: dict[str, Model] = {}
 
     def model(name: str) -> Model:
-        if name.startswith(scripted.PREFIX):
-            if name not in made:
-                made[name] = scripted.load(name)
-            return made[name]
-        provider, _ = names.split(name)
-        if provider not in made:
-            made[provider] = client(provider, name, environ, base_urls or {})
-        return made[provider]
+        provider = "" if name.startswith(scripted.PREFIX) else names.split(name)[0]
+        # The models of a server share its client.
+        key = provider if provider in names.PROVIDERS or provider in given else name
+        if key not in made:
+            made[key] = make_model(name, provider, environ, given)
+        return made[key]
 
     return model
 
 
-def client(
-    provider: str, name: str, environ: Mapping[str, str], base_urls: Mapping[str, str]
+def make_model(
+    name: str, provider: str, environ: Mapping[str, str], providers: Mapping[str, Provider]
 ) -> Model:
-    """The client of a provider. name: the model it is wanted for.
+    """A model of a provider; without one, a scripted model. Raises UnknownModel, UsageError."""
+    if not provider:
+        return scripted.load(name)
+    if provider in names.PROVIDERS or provider in providers:
+        from leadhand.models.clients import client
 
-    Raises UnknownModel where its key is missing, UsageError where its base URL is none.
-    """
-    from leadhand.models import anthropic, openai, openai_responses
-    from leadhand.models.http import Http
+        return client(name, provider, providers.get(provider), environ)
+    try:
+        from leadhand.models.providers import provided
+    except ImportError as error:
+        raise names.unknown(
+            f'the model "{name}" is of the provider "{provider}", which is not known here'
+        ) from error
+    return provided(name, Secrets(secrets_of(environ)).clean)
 
-    vendor = "ANTHROPIC" if provider == "anthropic" else "OPENAI"
-    url = base_urls.get(provider) or environ.get(f"{vendor}_BASE_URL") or ""
-    key = environ.get(f"{vendor}_API_KEY", "").strip()
-    token = environ.get("ANTHROPIC_AUTH_TOKEN", "").strip() if provider == "anthropic" else ""
-    # A server of the operator's own may need no key.
-    if not (url or key or token):
-        raise UnknownModel(
-            f'the model "{name}" cannot be used: {vendor}_API_KEY is not set',
-            f"The operator can set {vendor}_API_KEY; or use a model of another provider.",
-        )
-    if provider == "anthropic":
-        server = anthropic.server(url or "https://api.anthropic.com", key, token)
-        return anthropic.AnthropicModel(Http(), server)
-    server = openai.server(url or "https://api.openai.com/v1", key)
-    if provider == "openai":
-        return openai_responses.OpenAiModel(Http(), server)
-    return openai.OpenAiChatModel(Http(), server)
+
+def priced(manifest: Manifest, models: Models) -> Manifest:
+    """The manifest with the prices that servers themselves give, of models that have no other;
+    they hold for the whole run. Raises what `models` raises for one of the manifest's models."""
+    found = {}
+    for name in models_of(manifest):
+        model = models(name)
+        if not name.startswith(scripted.PREFIX) and listed(manifest, name) is None:
+            price = model.price(name)
+            if price is not None:
+                found[name] = price
+    return msgspec.structs.replace(manifest, prices=manifest.prices | found)
 
 
 def models_of(manifest: Manifest) -> list[str]:
@@ -201,7 +204,7 @@ class LiveRun:
         self, store: Store, run_id: str, folder: Folder, models: Models, environ: Mapping[str, str]
     ) -> None:
         self.store, self.run_id, self.folder = store, run_id, folder
-        self._models, self._environ = models, environ
+        self.models, self._environ = models, environ
         self.secrets = Secrets(secrets_of(environ))
         self.processes = Processes(run_id, folder.path)
         self.complaint = ""
@@ -238,7 +241,7 @@ class LiveRun:
         tools += [*wait_tools(engine), *worker_tools(engine)]
         return ApiHarness(
             owner=engine,
-            gateway=Gateway(engine, self._models, governor()),
+            gateway=Gateway(engine, self.models, governor()),
             toolbox=Toolbox(tools),
             blobs=RunBlobs(self.store, self.run_id, self.secrets),
             processes=self.processes,
@@ -266,9 +269,8 @@ async def start_run(
 
     Raises Refused (UnknownModel) before anything is made where a model is not known.
     """
-    models = models or make_models(environ)
-    for name in models_of(manifest):
-        models(name)
+    models = models or make_models(environ, manifest.providers)
+    manifest = priced(manifest, models)
     run_id = new_run_id()
     live = LiveRun(store, run_id, Folder(run_dir / run_id), models, environ)
     await store.create(run_id, live.secrets.clean(text))
@@ -292,8 +294,8 @@ async def resume_run(
     Raises UsageError where another process owns it or it never began, and, before it is touched,
     what `models` raises for one of its models.
     """
-    models = models or make_models(environ)
-    live = LiveRun(store, run_id, Folder(run_dir / run_id), models, environ)
+    given = models or make_models(environ)
+    live = LiveRun(store, run_id, Folder(run_dir / run_id), given, environ)
     await live.open(clock or SystemClock())
     try:
         run = live.engine.run
@@ -302,9 +304,10 @@ async def resume_run(
                 f"run {run_id} never began: the process that made it ended before. "
                 f"Dispatch its manifest again: {live.folder.manifest}"
             )
+        live.models = models or make_models(environ, run.manifest.providers)
         if not over(run) or reopenable(run):
             for name in models_of(run.manifest):
-                models(name)
+                live.models(name)
             await live.engine.submit(c.OwnRun(live.engine.epoch, who()))
         if reopenable(run):
             await live.engine.submit(c.ReopenRun())

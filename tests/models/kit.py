@@ -6,6 +6,8 @@ from contextlib import asynccontextmanager
 from typing import Any, NamedTuple, TypeVar
 
 import pytest
+from pydantic_ai.models import infer_model
+from pydantic_ai.providers.openai import OpenAIProvider
 
 from leadhand.errors import ModelError
 from leadhand.model import (
@@ -21,6 +23,8 @@ from leadhand.model import (
 )
 from leadhand.models import anthropic, openai, openai_responses
 from leadhand.models.http import Http, Limits
+from leadhand.models.names import split
+from leadhand.models.providers import ProviderModel
 from leadhand.models.scripted import Script
 from leadhand.testing.model_server import ModelServer, model_server
 from leadhand.testing.step import Step
@@ -54,12 +58,38 @@ def _responses(http: Http, url: str) -> Model:
     return openai_responses.OpenAiModel(http, openai.server(f"{url}/v1", KEY))
 
 
+def _layered(name: str, layer: str) -> Dialect:
+    """A model of pydantic-ai's layer that asks the server."""
+
+    def make(http: Http, url: str) -> Model:
+        provider = OpenAIProvider(base_url=f"{url}/v1", api_key=KEY)
+        model = infer_model(layer, lambda _: provider)
+        return ProviderModel(split(name)[0], model, without_key, http.limits)
+
+    return Dialect(name, make)
+
+
+def without_key(text: str) -> str:
+    """The text without the key of these tests."""
+    return text.replace(KEY, "[key]")
+
+
 ANTHROPIC = Dialect("anthropic:claude-haiku-4-5", _anthropic)
 CHAT = Dialect("openai-chat:local", _chat)
 RESPONSES = Dialect("openai:gpt-5", _responses)
 DIALECTS = {"anthropic": ANTHROPIC, "chat": CHAT, "responses": RESPONSES}
+LAYERED_CHAT = _layered("vllm:local", "openai-chat:local")
+LAYERED_RESPONSES = _layered("meta:gpt-5", "openai-responses:gpt-5")
+LAYERED = {"layered chat": LAYERED_CHAT, "layered responses": LAYERED_RESPONSES}
 
 over_http = pytest.mark.parametrize("dialect", DIALECTS.values(), ids=DIALECTS.keys())
+over_all = pytest.mark.parametrize(
+    "dialect",
+    [
+        *(pytest.param(dialect, id=name) for name, dialect in DIALECTS.items()),
+        *(pytest.param(one, id=name, marks=pytest.mark.slow) for name, one in LAYERED.items()),
+    ],
+)
 
 
 def asked(dialect: Dialect, *messages: Message, **fields: Any) -> Request:
@@ -118,8 +148,11 @@ async def world(dialect: Dialect, script: Script, limits: Limits = QUICK) -> Asy
     async with model_server(script) as server:
         server.keep_bodies()
         http = Http(limits)
-        yield World(dialect.make(http, server.url), server, http)
+        model = dialect.make(http, server.url)
+        yield World(model, server, http)
         await http.close()
+        if isinstance(model, ProviderModel):
+            await model.close()
 
 
 def playing(

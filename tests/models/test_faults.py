@@ -21,6 +21,7 @@ from tests.models.kit import (
     World,
     asked,
     fault,
+    over_all,
     over_http,
     playing,
 )
@@ -53,7 +54,7 @@ STATUSES = [
 ]
 
 
-@over_http
+@over_all
 @pytest.mark.parametrize(("status", "kind", "retryable", "billed"), STATUSES)
 def test_each_status_has_its_course(
     dialect: Dialect, status: int, kind: str, retryable: bool, billed: bool
@@ -64,7 +65,7 @@ def test_each_status_has_its_course(
     assert "because" in error.message
 
 
-@over_http
+@over_all
 @pytest.mark.parametrize(("status", "billed"), [(500, True), (502, True), (503, False)])
 def test_an_error_page_of_something_in_between_proves_nothing(
     dialect: Dialect, status: int, billed: bool
@@ -82,7 +83,7 @@ def test_a_page_instead_of_a_stream_is_no_answer(dialect: Dialect) -> None:
     assert "text/html" in error.message
 
 
-@over_http
+@over_all
 @pytest.mark.parametrize(
     ("headers", "secs"),
     [
@@ -103,13 +104,13 @@ def test_how_long_to_wait_is_told(
     assert error.resets_at is None
 
 
-@over_http
+@over_all
 def test_money_that_is_used_up_is_no_rate_limit(dialect: Dialect) -> None:
     error = fault(dialect, Step(status=429, error="insufficient_quota", text="pay"))
     assert course(error) == ("quota", False, False)
 
 
-@over_http
+@over_all
 def test_a_conversation_that_is_too_long_is_no_ordinary_bad_request(dialect: Dialect) -> None:
     text = "prompt is too long: 210000 tokens > 200000 maximum"
     error = fault(dialect, Step(status=400, text=text))
@@ -123,13 +124,13 @@ def test_a_stream_that_is_cut_may_have_been_billed(dialect: Dialect, events: int
     assert course(error) == ("stream_cut", True, True)
 
 
-@over_http
+@over_all
 def test_a_stream_that_is_cut_inside_of_an_event_is_cut(dialect: Dialect) -> None:
     error = fault(dialect, Step(text=LONG_TEXT, drop_after_bytes=1_000))
     assert course(error) == ("stream_cut", True, True)
 
 
-@over_http
+@over_all
 def test_a_connection_that_closes_without_an_answer_may_have_been_billed(
     dialect: Dialect,
 ) -> None:
@@ -139,7 +140,7 @@ def test_a_connection_that_closes_without_an_answer_may_have_been_billed(
     assert course(fault(dialect, script)) == ("network", True, True)
 
 
-@over_http
+@over_all
 def test_a_server_that_cannot_be_reached_was_not_billed(dialect: Dialect) -> None:
     async def deed(world: World) -> ModelError:
         await world.server.stop()
@@ -149,7 +150,7 @@ def test_a_server_that_cannot_be_reached_was_not_billed(dialect: Dialect) -> Non
     assert course(error) == ("network", True, False)
 
 
-@over_http
+@over_all
 def test_the_first_byte_is_waited_for_until_its_deadline(dialect: Dialect) -> None:
     began = time.monotonic()
     error = fault(dialect, Step(text="late", delay_secs=60), SHORT)
@@ -158,7 +159,7 @@ def test_the_first_byte_is_waited_for_until_its_deadline(dialect: Dialect) -> No
     assert time.monotonic() - began < 3
 
 
-@over_http
+@over_all
 @pytest.mark.parametrize("events", [0, 4])
 def test_silence_is_waited_for_until_its_deadline(dialect: Dialect, events: int) -> None:
     async def deed(world: World) -> ModelError:
@@ -172,7 +173,7 @@ def test_silence_is_waited_for_until_its_deadline(dialect: Dialect, events: int)
     assert ("next word" if events else "first byte") in error.message
 
 
-@over_http
+@over_all
 def test_an_answer_without_end_is_left_at_the_last_deadline(dialect: Dialect) -> None:
     limits = Limits(first_byte_secs=5, silence_secs=5, total_secs=0.5)
     error = fault(dialect, Step(text=LONG_TEXT * 50, chunk_delay_secs=0.05), limits)
@@ -193,7 +194,7 @@ def test_an_event_that_cannot_be_read_may_come_out_right_the_next_time(
     assert course(error) == ("protocol", True, True)
 
 
-@over_http
+@over_all
 def test_an_event_of_a_kind_that_is_not_known_yet_is_passed_over(dialect: Dialect) -> None:
     garbage = ': a comment\n\ndata: {"type": "from.the.future", "delta": [3], "index": "x"}\n\n'
     if dialect is CHAT:
@@ -213,7 +214,7 @@ def test_usage_figures_that_are_none_are_no_answer(dialect: Dialect, figure: Any
     assert course(error) == ("protocol", True, True)
 
 
-@over_http
+@over_all
 def test_no_key_is_in_any_error(dialect: Dialect) -> None:
     """Some servers repeat the key that they refuse."""
     for step in (

@@ -18,6 +18,7 @@ from tests.models.kit import (
     World,
     answer,
     asked,
+    over_all,
     over_http,
     playing,
     results,
@@ -30,7 +31,7 @@ from tests.models.kit import (
 TWO_CALLS = (("Read", {"path": "a"}), ("Bash", {"command": "ls"}))
 
 
-@over_http
+@over_all
 def test_words_arrive_as_they_come_and_whole(dialect: Dialect) -> None:
     text = "All of this was said, piece by piece. " * 30
 
@@ -45,7 +46,7 @@ def test_words_arrive_as_they_come_and_whole(dialect: Dialect) -> None:
     assert "".join(heard) == text
 
 
-@over_http
+@over_all
 def test_words_are_heard_before_the_answer_is_over(dialect: Dialect) -> None:
     async def deed(world: World) -> None:
         heard = asyncio.Event()
@@ -59,7 +60,7 @@ def test_words_are_heard_before_the_answer_is_over(dialect: Dialect) -> None:
     playing(dialect, Step(text="word " * 50, chunk_delay_secs=0.02), deed)
 
 
-@over_http
+@over_all
 def test_several_tools_are_called_in_one_turn(dialect: Dialect) -> None:
     found = answer(dialect, Step(text="Both.", calls=TWO_CALLS))
     assert [(use.name, use.args) for use in uses(found)] == list(TWO_CALLS)
@@ -67,7 +68,7 @@ def test_several_tools_are_called_in_one_turn(dialect: Dialect) -> None:
     assert found.stop_reason == "tool_use"
 
 
-@over_http
+@over_all
 def test_the_results_of_tools_are_heard_by_the_model(dialect: Dialect) -> None:
     def script(request: Request) -> Reply:
         if turn(request) == 0:
@@ -114,13 +115,13 @@ def test_thinking_goes_back_to_who_thought_it_and_to_no_other(dialect: Dialect) 
     playing(dialect, script, deed)
 
 
-@over_http
+@over_all
 def test_every_token_is_counted_once(dialect: Dialect) -> None:
     usage = Usage(input=100, output=20, cache_read=3_000, cache_creation=400)
     assert answer(dialect, Step(text="Yes.", usage=usage)).usage == usage
 
 
-@over_http
+@over_all
 def test_a_server_that_counts_no_tokens_is_taken_at_the_most_it_can_have_used(
     dialect: Dialect,
 ) -> None:
@@ -129,20 +130,20 @@ def test_a_server_that_counts_no_tokens_is_taken_at_the_most_it_can_have_used(
     assert found.usage.input > 300
 
 
-@over_http
+@over_all
 @pytest.mark.parametrize("reason", ["max_tokens", "refusal"])
 def test_an_answer_that_was_cut_says_why(dialect: Dialect, reason: Any) -> None:
     assert answer(dialect, Step(text="It is", stop_reason=reason)).stop_reason == reason
 
 
-@over_http
+@over_all
 def test_an_answer_may_be_empty(dialect: Dialect) -> None:
     found = answer(dialect, Step(text=""))
     assert not [block for block in found.blocks if isinstance(block, Prose | ToolUse)]
     assert found.stop_reason == "end_turn"
 
 
-@over_http
+@over_all
 def test_an_empty_answer_does_not_spoil_what_follows(dialect: Dialect) -> None:
     async def deed(world: World) -> None:
         first = await world.ask(asked(dialect))
@@ -151,7 +152,7 @@ def test_an_empty_answer_does_not_spoil_what_follows(dialect: Dialect) -> None:
     playing(dialect, Step(text=""), deed)
 
 
-@over_http
+@over_all
 @pytest.mark.parametrize("written", ['{"path": "a', "[1, 2]", '"a"', "not JSON at all"])
 def test_arguments_that_are_no_object_arrive_as_they_were_written(
     dialect: Dialect, written: str
@@ -172,13 +173,13 @@ def test_arguments_that_are_no_object_arrive_as_they_were_written(
     assert Prose("I see.") in playing(dialect, script, deed).blocks
 
 
-@over_http
+@over_all
 def test_a_call_without_arguments_has_none(dialect: Dialect) -> None:
     [use] = uses(answer(dialect, Step(calls=(("Read", ""),))))
     assert (use.args, use.invalid) == ({}, "")
 
 
-@over_http
+@over_all
 def test_a_tool_that_does_not_exist_may_be_called_and_answered(dialect: Dialect) -> None:
     """A made-up name with letters that no provider allows must not spoil the conversation."""
 
@@ -193,7 +194,7 @@ def test_a_tool_that_does_not_exist_may_be_called_and_answered(dialect: Dialect)
     playing(dialect, script, deed)
 
 
-@over_http
+@over_all
 def test_a_call_never_has_the_id_of_an_earlier_one(dialect: Dialect) -> None:
     """Spawning is idempotent by the id of its call, so a server that repeats ids is mended."""
 
@@ -213,7 +214,7 @@ def test_a_call_never_has_the_id_of_an_earlier_one(dialect: Dialect) -> None:
     playing(dialect, Step(calls=TWO_CALLS), deed)
 
 
-@over_http
+@over_all
 def test_cancelling_in_the_middle_of_an_answer_closes_the_connection(dialect: Dialect) -> None:
     async def deed(world: World) -> None:
         heard = asyncio.Event()
@@ -230,7 +231,7 @@ def test_cancelling_in_the_middle_of_an_answer_closes_the_connection(dialect: Di
     playing(dialect, Step(text="word " * 1_000, chunk_delay_secs=0.02), deed)
 
 
-@over_http
+@over_all
 def test_cancelling_before_the_first_byte_closes_the_connection(dialect: Dialect) -> None:
     async def deed(world: World) -> None:
         asking = asyncio.create_task(world.ask(asked(dialect)))
@@ -244,7 +245,7 @@ def test_cancelling_before_the_first_byte_closes_the_connection(dialect: Dialect
     playing(dialect, Step(text="late", delay_secs=60), deed)
 
 
-@over_http
+@over_all
 def test_an_answer_may_be_huge(dialect: Dialect) -> None:
     text = "x" * 5_000_000
     args = {"content": "y" * 2_000_000}
@@ -253,7 +254,7 @@ def test_an_answer_may_be_huge(dialect: Dialect) -> None:
     assert uses(found)[0].args == args
 
 
-@over_http
+@over_all
 def test_a_hundred_calls_run_at_the_same_time(dialect: Dialect) -> None:
     async def script(request: Request) -> Reply:
         return Reply(text=f"I am {request.actor_id}.", delay_secs=0.2)
@@ -270,7 +271,7 @@ def test_a_hundred_calls_run_at_the_same_time(dialect: Dialect) -> None:
     playing(dialect, script, deed)
 
 
-@over_http
+@over_all
 def test_connections_are_used_again(dialect: Dialect) -> None:
     async def deed(world: World) -> set[str]:
         for _ in range(5):
@@ -280,7 +281,7 @@ def test_connections_are_used_again(dialect: Dialect) -> None:
     assert len(playing(dialect, "Yes.", deed)) == 1
 
 
-@over_http
+@over_all
 def test_the_same_script_gives_the_same_conversation_in_process_and_over_http(
     dialect: Dialect,
 ) -> None:
@@ -334,7 +335,7 @@ def bare(block: Any) -> Any:
             return None
 
 
-@over_http
+@over_all
 def test_servers_of_this_machine_cost_nothing(dialect: Dialect) -> None:
     async def deed(world: World) -> Price | None:
         return world.model.price(dialect.name)
@@ -352,7 +353,7 @@ def test_a_local_server_hears_who_asks(dialect: Dialect) -> None:
     assert playing(dialect, "Yes.", deed) == ("root/W1", "root/W1:1.1@7")
 
 
-@over_http
+@over_all
 def test_a_turn_without_tools_keeps_them_in_the_prefix(dialect: Dialect) -> None:
     async def deed(world: World) -> Any:
         await world.ask(asked(dialect, tool_choice="none"))
@@ -363,7 +364,7 @@ def test_a_turn_without_tools_keeps_them_in_the_prefix(dialect: Dialect) -> None
     assert "none" in str(body["tool_choice"])
 
 
-@over_http
+@over_all
 def test_a_tool_that_the_provider_would_run_is_refused_before_it_is_asked(
     dialect: Dialect,
 ) -> None:
@@ -377,7 +378,7 @@ def test_a_tool_that_the_provider_would_run_is_refused_before_it_is_asked(
     playing(dialect, "Yes.", deed)
 
 
-@over_http
+@over_all
 def test_an_answer_has_the_shape_that_was_asked_for(dialect: Dialect) -> None:
     schema = {
         "type": "object",

@@ -28,11 +28,12 @@ def command(manifest: Path, run_dir: Path, as_json: bool, quiet: bool) -> int:
         click.echo(f"warning: {plain(warning)}", err=True)
     asked = wiring.with_absolute_scripts(loaded.manifest, manifest.absolute().parent)
     # Loaded here, where Ctrl-C still ends a script that does not return.
-    models = wiring.make_models()
-    for name in wiring.models_of(asked):
-        models(name)
+    models = wiring.make_models(providers=asked.providers)
+    priced = wiring.priced(asked, models)
+    for name in sorted(priced.prices.keys() - asked.prices.keys()):
+        click.echo(f"warning: the model {plain(name)} is unpriced: local", err=True)
 
     async def begin(store: Store) -> wiring.LiveRun:
-        return await wiring.start_run(store, run_dir, asked, loaded.text, models=models)
+        return await wiring.start_run(store, run_dir, priced, loaded.text, models=models)
 
     return drive(run_dir, begin, as_json=as_json, quiet=quiet)

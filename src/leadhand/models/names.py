@@ -1,30 +1,40 @@
 """Names: which provider a model's name asks for, and what that provider calls the model."""
 
 import re
+from typing import get_args
 
+from leadhand.domain.manifest import Dialect
 from leadhand.errors import UnknownModel
 
-PROVIDERS = ("anthropic", "openai", "openai-chat")
+PROVIDERS: tuple[Dialect, ...] = get_args(Dialect)
+# What brings every other provider.
+INSTALL = "pip install 'leadhand[providers]'"
 # Bare names that only one vendor gives; gpt-oss is open weights, served by anybody.
 _BARE = (("anthropic", re.compile(r"claude-")), ("openai", re.compile(r"gpt-(?!oss)|chatgpt-|o\d")))
 
 
 def split(name: str) -> tuple[str, str]:
-    """The provider and the model of `anthropic:NAME`, `openai:NAME`, `openai-chat:NAME`, or of a
-    bare name that only one of them has. Raises UnknownModel."""
+    """The provider and the model of `PROVIDER:MODEL`, whoever that is, or of a bare name that only
+    one vendor has. Raises UnknownModel."""
     provider, colon, model = name.partition(":")
-    if colon and provider in PROVIDERS and model:
+    if provider and model:
         return provider, model
     for vendor, pattern in _BARE:
-        if pattern.match(name):
+        if not colon and pattern.match(name):
             return vendor, name
-    raise UnknownModel(
-        f'the model "{name}" does not say who serves it',
-        "Name it anthropic:NAME, openai:NAME (Responses), or openai-chat:NAME (Chat Completions, "
-        "and every server that is compatible with it).",
-    )
+    raise unknown(f'the model "{name}" does not say who serves it')
 
 
 def wire_name(name: str) -> str:
     """What the provider calls the model."""
-    return split(name)[1]
+    return name.partition(":")[2] or name
+
+
+def unknown(message: str) -> UnknownModel:
+    """The refusal of a model whose provider is not known."""
+    return UnknownModel(
+        message,
+        "Name it anthropic:NAME, openai:NAME (Responses), openai-chat:NAME (Chat Completions, and "
+        "every server that is compatible with it), or by a server that the manifest names under "
+        f"[providers.SERVER]: SERVER:NAME. {INSTALL} brings other providers: google:NAME ...",
+    )
