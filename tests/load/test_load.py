@@ -228,7 +228,7 @@ def test_every_key_arrives_where_it_belongs(base: Path) -> None:
         (base / name).mkdir()
     loaded = parse((DATA / "every_key.toml").read_text(), "m.toml", base)
     lead, general = loaded.manifest.lead, loaded.manifest.defaults
-    assert loaded.manifest.house == HouseRules(16, 1_250_000_001, 1800, 50, 0)
+    assert loaded.manifest.house == HouseRules(16, 1_250_000_001, 1800, 50, 0, "fail")
     assert general == Settings(
         model="claude-haiku-4-5",
         effort="low",
@@ -241,6 +241,7 @@ def test_every_key_arrives_where_it_belongs(base: Path) -> None:
         timeout_secs=600,
         max_turns=20,
         max_tokens=4096,
+        compact_above_tokens=90_000,
         budget_nanousd=NANO // 5,
     )
     assert (lead.id, lead.prompt) == ("digest-1.0_a", "Do it.")

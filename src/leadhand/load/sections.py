@@ -23,13 +23,14 @@ GRACE_MAX_SECS = 3600
 TIMEOUT_MAX_SECS = 30 * 24 * 3600
 
 _HOUSE = ("max_workers", "budget_usd", "lead_timeout_secs", "max_total_spawns")
-_RUN = (*_HOUSE, "grace_secs", "timeout_secs", "max_turns", "worktree_cleanup")
+_RUN = (*_HOUSE, "grace_secs", "on_quota", "timeout_secs", "max_turns", "worktree_cleanup")
 _DEFAULTS = (*reading.KEYS, "timeout_secs", "budget_usd", "use_worktree")
 _LEAD = ("id", "prompt", *_HOUSE, *_DEFAULTS, "allow_subleads")
 _AGENT = ("description", *_DEFAULTS)
 _PRICE = ("input", "output", "cache_read", "cache_creation")
 _TOP = ("run", "defaults", "lead", "agents", "prices", "providers")
 _LATER = ("task", "mcp_server", "approval_policy", "notification", "lifecycle", "sublead_defaults")
+ON_QUOTA = ("park", "fail")
 _WORKTREE_CLEANUP = ("on_success", "always", "never")
 
 # Where a key belongs that stands where it is not known; the last to name a key decides.
@@ -99,6 +100,7 @@ def _house(run: Section, lead: Section) -> HouseRules:
             (at, "max_total_spawns", at.whole("max_total_spawns", 1, SPAWNS_MAX)) for at in both
         ),
         "grace_secs": run.whole("grace_secs", 0, GRACE_MAX_SECS),
+        "on_quota": run.choice("on_quota", ON_QUOTA),
     }
     if given["budget_nanousd"] is None and ("budget_usd" in run or "budget_usd" in lead):
         # It has a fault of its own; no worker's budget is then held against the default.

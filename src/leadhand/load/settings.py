@@ -13,10 +13,12 @@ from leadhand.load.section import ENTRIES_MAX, Section, quoted
 # The keys that read() reads; timeouts and budgets mean different things to leads and workers.
 KEYS = (
     *("model", "effort", "system", "tools", "directory", "add_dirs", "env", "allow_hosts"),
-    *("max_turns", "max_tokens"),
+    *("max_turns", "max_tokens", "compact_above_tokens"),
 )
 TURNS_MAX = 10_000
 TOKENS_MAX = 1_000_000
+# Below that a summary and the prompt alone might be longer.
+COMPACT_MIN = 4_000
 EFFORTS: tuple[Effort, ...] = get_args(Effort)
 
 _TOOLS_MEND = (
@@ -43,6 +45,7 @@ def read(section: Section, base: Path, siblings: Collection[str]) -> Settings:
         allow_hosts=_allow_hosts(section),
         max_turns=section.whole("max_turns", 1, TURNS_MAX),
         max_tokens=section.whole("max_tokens", 1, TOKENS_MAX),
+        compact_above_tokens=section.whole("compact_above_tokens", COMPACT_MIN, TOKENS_MAX),
     )
 
 

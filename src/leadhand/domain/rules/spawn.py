@@ -1,18 +1,30 @@
 """Spawn: how an actor comes to be, once, within the caps and the budget of its parent."""
 
+from msgspec.structs import replace
+
 from leadhand.domain import commands as c
 from leadhand.domain import estimates, ledger
 from leadhand.domain import events as e
 from leadhand.domain.clock import At, Now
 from leadhand.domain.ids import ROOT, ActorId, worker_id
 from leadhand.domain.manifest import BASE, KNOWN_TOOLS, LEAD_TOOLS, Manifest, Settings, layered
-from leadhand.domain.prices import price_of
+from leadhand.domain.prices import price_of, window_of
 from leadhand.domain.rules import budget, caps
 from leadhand.domain.state import Actor, Run
 from leadhand.domain.text import one_line
 from leadhand.errors import InvalidArguments, Refused, Settled, ToolNotAllowed
 
 LEAD_TURNS = 200
+
+
+def with_limit(settings: Settings) -> Settings:
+    """The settings with the length above which a conversation is compacted, in tokens: what the
+    model can read bounds it."""
+    if settings.compact_above_tokens is not None:
+        return settings
+    window = window_of(settings.model or "") or estimates.WINDOW_UNKNOWN
+    limit = min(estimates.COMPACT_ABOVE, window * 3 // 4)
+    return replace(settings, compact_above_tokens=limit)
 
 
 def lead_settings(manifest: Manifest) -> Settings:
@@ -26,8 +38,10 @@ def lead_settings(manifest: Manifest) -> Settings:
         add_dirs=shared.add_dirs,
         allow_hosts=shared.allow_hosts,
         max_tokens=shared.max_tokens,
+        effort=shared.effort,
+        compact_above_tokens=shared.compact_above_tokens,
     )
-    return layered(timeout, manifest.lead.settings, own, wide, BASE)
+    return with_limit(layered(timeout, manifest.lead.settings, own, wide, BASE))
 
 
 def root(run: Run, manifest: Manifest) -> e.ActorSpawned:
@@ -71,7 +85,7 @@ def made(run: Run, parent: Actor, command: c.SpawnActor) -> e.ActorSpawned:
         raise InvalidArguments(f'unknown agent "{one_line(command.agent, 80)}"; known: {known}')
     own = agent.settings if agent else Settings()
     inherited = Settings(model=parent.model)
-    settings = layered(command.settings, own, run.manifest.defaults, inherited, BASE)
+    settings = with_limit(layered(command.settings, own, run.manifest.defaults, inherited, BASE))
     unknown = [tool for tool in settings.tools or () if tool not in KNOWN_TOOLS]
     if unknown:
         names = ", ".join(one_line(tool, 40) for tool in unknown)
