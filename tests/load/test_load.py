@@ -276,7 +276,7 @@ def test_every_key_arrives_where_it_belongs(base: Path) -> None:
         "vllm": Provider("openai", "http://[::1]:8000", "VLLM_KEY"),
     }
     assert loaded.warnings == [
-        "m.toml:9: run.worktree_cleanup: has no effect: this version makes no worktrees yet"
+        "m.toml:10: run.worktree_cleanup: has no effect: this version makes no worktrees yet"
     ]
 
 
