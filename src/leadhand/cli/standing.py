@@ -38,6 +38,7 @@ class Standing(Struct, frozen=True):
     resumable: bool = False
     parked: str = ""
     parked_until: str | None = None
+    parked_until_wall_ms: int = 0
     owner: str = ""
     preview: str = ""
     error: str = ""
@@ -79,6 +80,7 @@ def of(run_id: str, brief: head.Head, held: str) -> Standing:
         resumable=(brief.status == "running" and not held) or brief.reopenable,
         parked=brief.parked,
         parked_until=iso(brief.parked_until) if brief.parked_until and held else None,
+        parked_until_wall_ms=brief.parked_until if held else 0,
         owner=held,
         preview=brief.preview,
     )

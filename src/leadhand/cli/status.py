@@ -50,7 +50,8 @@ def facts(found: Standing, run_dir: Path) -> list[tuple[str, str]]:
         failed = f", {found.failed} of them failed" if found.failed else ""
         rows.append(("actors", f"{found.live} live, {found.settled} settled{failed}"))
     if found.parked:
-        until = f"until {found.parked_until}" if found.parked_until else "until it is resumed"
+        until_ms = found.parked_until_wall_ms
+        until = f"until {local(until_ms)}" if until_ms else "until it is resumed"
         rows.append(("parked", f"{until}: {line(found.parked)}"))
     if found.owner:
         rows.append(("run by", line(found.owner)))

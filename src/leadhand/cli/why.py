@@ -70,13 +70,14 @@ async def look(store: Store, run_id: str, run_dir: Path) -> tuple[Run, why.Scene
         last = stamped.at.now
         if isinstance(stamped.event, why.TELLING):
             happened.append((stamped.at, stamped.event))
-    now = present(last, time.time_ns() // 1_000_000, running=bool(held))
+    running = bool(held) and run.parked is None
+    now = present(last, time.time_ns() // 1_000_000, running=running)
     return run, why.Scene(now, held, resume_command(run_id, run_dir), happened)
 
 
 def present(last: Now | None, wall_ms: int, *, running: bool) -> Now:
     """The time of a run that another process owns: its own hand has moved on since its last
-    event, unless nobody owns it."""
+    event, unless nobody owns it or it is parked."""
     if last is None:
         return Now(wall_ms, 0)
     passed = max(0, wall_ms - last.wall_ms) if running else 0
