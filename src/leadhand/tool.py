@@ -7,9 +7,9 @@ from typing import Any, Literal, Protocol
 from msgspec import Struct
 
 from leadhand.domain.ids import ActorId, CallId
+from leadhand.domain.outcomes import Role as Role
 from leadhand.processes import Processes
 
-Role = Literal["lead", "sublead", "worker"]
 LEADS: frozenset[Role] = frozenset({"lead", "sublead"})
 Effect = Literal["reads", "effects", "keyed"]
 

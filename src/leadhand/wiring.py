@@ -16,6 +16,7 @@ from leadhand.domain.ids import ActorId
 from leadhand.domain.manifest import Manifest, Provider, Settings
 from leadhand.domain.prices import listed
 from leadhand.domain.rules.run import over, reopenable
+from leadhand.domain.text import one_line
 from leadhand.engine.clock import Clock, SystemClock
 from leadhand.engine.conductor import Conductor
 from leadhand.engine.engine import Engine
@@ -39,6 +40,8 @@ from leadhand.tools.work.web_fetch import Get, web_fetch_tool
 from leadhand.tools.workers import worker_tools
 
 ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"
+AT_A_TIME = "ANTHROPIC_MAX_CONCURRENT"
+PARALLEL_MAX = 1_000
 Models = Callable[[str], Model]
 
 
@@ -87,10 +90,34 @@ def with_absolute_scripts(manifest: Manifest, base: Path) -> Manifest:
         name: msgspec.structs.replace(agent, settings=fixed(agent.settings))
         for name, agent in manifest.agents.items()
     }
+    tasks = tuple(
+        msgspec.structs.replace(task, settings=fixed(task.settings)) for task in manifest.tasks
+    )
     prices = {scripted.absolute(name, base): price for name, price in manifest.prices.items()}
     return msgspec.structs.replace(
-        manifest, lead=lead, defaults=fixed(manifest.defaults), agents=agents, prices=prices
+        manifest,
+        lead=lead,
+        defaults=fixed(manifest.defaults),
+        agents=agents,
+        tasks=tasks,
+        prices=prices,
     )
+
+
+def with_environment(manifest: Manifest, environ: Mapping[str, str]) -> Manifest:
+    """The manifest with what the environment says where it says nothing itself: how many tasks
+    run at a time. Raises UsageError."""
+    given = environ.get(AT_A_TIME, "").strip()
+    house = manifest.house
+    if not manifest.tasks or house.max_parallel_tasks is not None or not given:
+        return manifest
+    if not given.isascii() or not given.isdigit() or not 1 <= int(given) <= PARALLEL_MAX:
+        raise UsageError(
+            f"{AT_A_TIME} must be a whole number from 1 to {PARALLEL_MAX}, found "
+            f"{one_line(given, 40)!r}"
+        )
+    house = msgspec.structs.replace(house, max_parallel_tasks=int(given))
+    return msgspec.structs.replace(manifest, house=house)
 
 
 def make_models(
@@ -149,8 +176,7 @@ def priced(manifest: Manifest, models: Models) -> Manifest:
 
 def models_of(manifest: Manifest) -> list[str]:
     """The models that a manifest names."""
-    every = [manifest.lead.settings, manifest.defaults]
-    every += [agent.settings for agent in manifest.agents.values()]
+    every = manifest.every_settings()
     return list(dict.fromkeys(settings.model for settings in every if settings.model))
 
 
@@ -270,7 +296,7 @@ async def start_run(
     Raises Refused (UnknownModel) before anything is made where a model is not known.
     """
     models = models or make_models(environ, manifest.providers)
-    manifest = priced(manifest, models)
+    manifest = priced(with_environment(manifest, environ), models)
     run_id = new_run_id()
     live = LiveRun(store, run_id, Folder(run_dir / run_id), models, environ)
     await store.create(run_id, live.secrets.clean(text))

@@ -142,7 +142,7 @@ def test_a_run_that_only_the_rules_have_touched_is_sound() -> None:
         (tireless, f"{RICH}: took more turns than it may"),
         (late_lead, f"{RICH}: a worker has workers"),
         (finished, "the run is finished, and parked or someone is live"),
-        (crowded, "more workers are live than max_workers"),
+        (crowded, "more workers are live than there are places"),
         (spawned, "more workers were spawned than max_total_spawns"),
     ],
 )

@@ -127,14 +127,15 @@ def report(found: Outcome) -> Iterator[str]:
     if lead is None and not found.words:
         return
     yield ""
-    if found.words:
+    if found.run.led and found.words:
         yield heading("Report" if lead and not written else "The lead's last words")
         yield from (f"  {each}".rstrip() for each in plain(found.words).strip().split("\n"))
-    if lead is not None and lead.error:
+    if found.run.led and lead is not None and lead.error:
         yield f"  The lead settled as {lead.status}: {line(lead.error, 500)}"
     if written and found.checked is not None:
         yield ""
-        yield heading("Report, written from the log because the lead gave none")
+        title = "Report, written from the log because the lead gave none"
+        yield heading(title if found.run.led else "Report")
         yield from (f"  {each}" for each in written_out(found.checked.report))
 
 

@@ -167,6 +167,19 @@ class SpawnActor(Struct, frozen=True, tag=True):
     settings: Settings = Settings()
 
 
+# --- task
+
+
+class StartTask(Struct, frozen=True, tag=True):
+    """Start the worker of a task whose needs are done."""
+
+    task: str
+
+
+class SkipTasks(Struct, frozen=True, tag=True):
+    """Skip the tasks that can never start."""
+
+
 # --- turn
 
 
@@ -234,6 +247,8 @@ Command = (
     | ReopenRun
     | FinishRun
     | SpawnActor
+    | StartTask
+    | SkipTasks
     | RecordTurn
     | RecordCut
     | RecordToolResult

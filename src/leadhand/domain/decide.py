@@ -7,7 +7,7 @@ from leadhand.domain import commands as c
 from leadhand.domain.clock import Now
 from leadhand.domain.commands import Command
 from leadhand.domain.events import Event
-from leadhand.domain.rules import actor, deadline, pace, run, spawn, turn, wait
+from leadhand.domain.rules import actor, deadline, pace, run, spawn, task, turn, wait
 from leadhand.domain.state import Run
 
 Rule = Callable[[Run, Any, Now], list[Event]]
@@ -33,6 +33,9 @@ DECIDE: dict[type, Rule] = {
     c.FinishRun: run.finish,
     # --- spawn
     c.SpawnActor: spawn.spawn,
+    # --- task
+    c.StartTask: spawn.start_task,
+    c.SkipTasks: task.skip,
     # --- turn
     c.AdmitCall: turn.admit,
     c.RecordTurn: turn.record,

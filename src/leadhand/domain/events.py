@@ -3,7 +3,9 @@
 A field may be added with a default; none may change its meaning or go away.
 """
 
-from typing import Literal
+from functools import reduce
+from operator import or_
+from typing import Any, Literal
 
 from msgspec import Struct
 
@@ -12,6 +14,7 @@ from leadhand.domain.manifest import Manifest, Settings
 from leadhand.domain.money import Price, Usage
 from leadhand.domain.outcomes import Report as Report
 from leadhand.domain.outcomes import ReportItem as ReportItem
+from leadhand.domain.outcomes import Role as Role
 from leadhand.domain.outcomes import RunStatus as RunStatus
 from leadhand.domain.outcomes import Status as Status
 
@@ -268,13 +271,15 @@ class RunFinished(Event, frozen=True):
 
 
 class ActorSpawned(Event, frozen=True):
-    """An actor exists. envelope: its own limit; estimate: else what is held for it.
+    """An actor exists. task: which one it works on, in a run without a lead. envelope: its own
+    limit; estimate: else what is held for it.
 
     price: its model's, kept here so that no later table changes the log. slice: what its report
     turn would cost (nano-dollars)."""
 
     parent: ActorId = ActorId("")
-    role: Literal["lead", "sublead", "worker"] = "worker"
+    role: Role = "worker"
+    task: str = ""
     call: CallId = CallId("")
     key: str = ""
     label: str = ""
@@ -285,6 +290,23 @@ class ActorSpawned(Event, frozen=True):
     slice: int = 0
     envelope: int | None = None
     estimate: int = 0
+
+
+# --- task
+
+
+class TaskHeld(Event, frozen=True):
+    """There is no money for a task before another has settled."""
+
+    task: str = ""
+    why: str = ""
+
+
+class TaskSkipped(Event, frozen=True):
+    """A task will not run."""
+
+    task: str = ""
+    why: str = ""
 
 
 # --- turn
@@ -348,39 +370,5 @@ class WaitOpened(Event, frozen=True):
     until: int = 0
 
 
-AnyEvent = (
-    ActorEnding
-    | SessionCrashed
-    | ActorSettled
-    | ActorContinued
-    | ExitLate
-    | AnswerUnfinished
-    | CallAdmitted
-    | CallDeferred
-    | CallCut
-    | BoundExceeded
-    | WindDownBegan
-    | SpawnRefused
-    | ConversationCompacted
-    | DeadlineNeared
-    | ActorExpired
-    | WrapUpAsked
-    | MessageSent
-    | CallHeld
-    | RunParked
-    | RunUnparked
-    | ReportAsked
-    | ReportChecked
-    | RunStarted
-    | RunOwned
-    | RunDraining
-    | RunCancelled
-    | RunReopened
-    | RunFinished
-    | ActorSpawned
-    | TurnRecorded
-    | TurnLate
-    | ToolReturned
-    | ToolLate
-    | WaitOpened
-)
+# What a log is decoded as: every kind of event above.
+AnyEvent: Any = reduce(or_, Event.__subclasses__())

@@ -17,6 +17,7 @@ from leadhand.domain.rules import (
     report,
     run,
     spawn,
+    task,
     turn,
     wait,
 )
@@ -28,7 +29,7 @@ EVOLVE: dict[type, tuple[Fold, ...]] = {
     # --- actor
     e.ActorEnding: (actor.evolve_ending,),
     e.SessionCrashed: (actor.evolve_crash,),
-    e.ActorSettled: (actor.evolve_settled,),
+    e.ActorSettled: (actor.evolve_settled, task.evolve_settled),
     e.ActorContinued: (actor.evolve_continued,),
     e.ExitLate: (),
     # --- answer
@@ -57,14 +58,17 @@ EVOLVE: dict[type, tuple[Fold, ...]] = {
     e.ReportAsked: (report.evolve_asked,),
     e.ReportChecked: (report.evolve_checked,),
     # --- run
-    e.RunStarted: (run.evolve_started,),
+    e.RunStarted: (run.evolve_started, task.evolve_started),
     e.RunOwned: (run.evolve_owned,),
     e.RunDraining: (run.evolve_draining,),
     e.RunCancelled: (run.evolve_cancelled,),
     e.RunReopened: (run.evolve_reopened,),
     e.RunFinished: (run.evolve_finished,),
     # --- spawn
-    e.ActorSpawned: (spawn.evolve_spawned,),
+    e.ActorSpawned: (spawn.evolve_spawned, task.evolve_spawned),
+    # --- task
+    e.TaskHeld: (task.evolve_held,),
+    e.TaskSkipped: (task.evolve_skipped,),
     # --- turn
     e.TurnRecorded: (budget.evolve_turn, turn.evolve_recorded),
     e.TurnLate: (budget.evolve_late,),

@@ -1,5 +1,6 @@
 """Manifest: what the operator asks for, with every default filled in and every path absolute."""
 
+from collections.abc import Iterator
 from typing import Any, Literal
 
 from msgspec import Struct, field
@@ -12,6 +13,9 @@ WORKER_TOOLS = ("Read", "Write", "Edit", "Bash", "Git", "Glob", "Grep")
 # Every work tool; what goes out to the web is given, never a default.
 KNOWN_TOOLS = (*WORKER_TOOLS, "WebFetch")
 
+# Tasks at a time in a run without a lead.
+TASKS_PARALLEL = 4
+
 # How hard a model is to think.
 Effort = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
 # What a server of models speaks: Messages, Responses, Chat Completions. Each is also the name of a
@@ -23,7 +27,8 @@ class HouseRules(Struct, frozen=True):
     """The guardrails of a run, whatever a model wants.
 
     on_quota: what a provider's terminal quota does: the run waits for its reset, or the actor
-    that met it fails.
+    that met it fails. max_parallel_tasks: of a run without a lead; None is TASKS_PARALLEL.
+    halt_on_failure: whether a task that failed keeps others from starting.
     """
 
     max_workers: int = 4
@@ -32,6 +37,8 @@ class HouseRules(Struct, frozen=True):
     max_total_spawns: int = 1000
     grace_secs: int = 30
     on_quota: Literal["park", "fail"] = "park"
+    max_parallel_tasks: int | None = None
+    halt_on_failure: bool = False
 
 
 class Settings(Struct, frozen=True, omit_defaults=True):
@@ -72,6 +79,16 @@ class Lead(Struct, frozen=True):
     settings: Settings = Settings()
 
 
+class Task(Struct, frozen=True, omit_defaults=True):
+    """A unit of work of a run without a lead. depends_on: ids of tasks that must succeed first."""
+
+    id: str
+    prompt: str
+    agent: str = ""
+    depends_on: tuple[str, ...] = ()
+    settings: Settings = Settings()
+
+
 class Provider(Struct, frozen=True, omit_defaults=True):
     """A server of models that the operator names.
 
@@ -93,7 +110,8 @@ class Manifest(Struct, frozen=True, omit_defaults=True):
     """What one run is to do, and within which house rules.
 
     prices: the operator's own, by model, before the built-in table. providers: servers of models,
-    by the name that stands before the colon of a model's.
+    by the name that stands before the colon of a model's. tasks: what is done where there is no
+    lead; `lead` then only gives the run its name.
     """
 
     # A golden log is written again as it was: all but the providers are in every log, even empty.
@@ -103,6 +121,13 @@ class Manifest(Struct, frozen=True, omit_defaults=True):
     agents: dict[str, Agent] = field(default_factory=_written)
     prices: dict[str, Price] = field(default_factory=_written)
     providers: dict[str, Provider] = {}
+    tasks: tuple[Task, ...] = ()
+
+    def every_settings(self) -> Iterator[Settings]:
+        """All settings that the operator gives."""
+        yield from (self.lead.settings, self.defaults)
+        yield from (agent.settings for agent in self.agents.values())
+        yield from (task.settings for task in self.tasks)
 
 
 BASE = Settings(

@@ -1,9 +1,11 @@
-"""Outcomes: how actors and runs may end, and what a lead's report says of it."""
+"""Outcomes: what actors are, how they and runs may end, and what a lead's report says of it."""
 
 from typing import Literal
 
 from msgspec import Struct
 
+# tasks: the root of a run without a lead, which has no session of its own.
+Role = Literal["lead", "sublead", "worker", "tasks"]
 Status = Literal["Success", "Failed", "TimedOut", "Cancelled", "SpawnFailed", "BudgetExceeded"]
 RunStatus = Literal["running", "succeeded", "partial", "failed", "timed_out", "cancelled"]
 

@@ -62,12 +62,7 @@ WINDOWS: Mapping[str, int] = {name: known.window for known in MODELS for name in
 
 def named(manifest: Manifest) -> set[str | None]:
     """The models that the operator names. A script runs as code, so no other script may."""
-    settings = (manifest.lead.settings, manifest.defaults)
-    return {
-        *(each.model for each in settings),
-        *(agent.settings.model for agent in manifest.agents.values()),
-        *manifest.prices,
-    }
+    return {*(each.model for each in manifest.every_settings()), *manifest.prices}
 
 
 def spellings(model: str) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from msgspec import Struct, field
 
 from leadhand.domain.events import RunStatus, Status
 from leadhand.domain.ids import ActorId, CallId
-from leadhand.domain.manifest import HouseRules, Manifest
+from leadhand.domain.manifest import TASKS_PARALLEL, HouseRules, Manifest
 from leadhand.domain.money import Price, Usage
 from leadhand.errors import UnknownActor
 
@@ -121,6 +121,24 @@ class Parked(Struct):
     why: str
     since: int
     until: int
+
+
+# --- task
+
+
+class Tasks(Struct):
+    """How far the tasks of a run without a lead are, by their ids. unmet: how many needs each
+    waiting one has left; running: by the worker; ended: with its status; skipped, doomed: why;
+    held: why none starts before another has settled."""
+
+    dependents: dict[str, list[str]] = field(default_factory=dict)
+    unmet: dict[str, int] = field(default_factory=dict)
+    ready: dict[str, None] = field(default_factory=dict)
+    running: dict[ActorId, str] = field(default_factory=dict)
+    ended: dict[str, Status] = field(default_factory=dict)
+    skipped: dict[str, str] = field(default_factory=dict)
+    doomed: dict[str, str] = field(default_factory=dict)
+    held: str = ""
 
 
 # --- turn
@@ -243,9 +261,21 @@ class Run(Struct):
     late: int = 0
     history: dict[str, list[int]] = field(default_factory=dict)
     envelopes: dict[ActorId, Envelope] = field(default_factory=dict)
+    tasks: Tasks = field(default_factory=Tasks)
     report_status: str = ""
     report_by: str = ""
     mismatches: int = 0
+
+    @property
+    def led(self) -> bool:
+        """Whether a lead decides; without one the runtime works through tasks."""
+        return not (self.manifest and self.manifest.tasks)
+
+    @property
+    def places(self) -> int:
+        """How many workers may live at a time."""
+        house = self.house
+        return house.max_workers if self.led else house.max_parallel_tasks or TASKS_PARALLEL
 
     @property
     def house(self) -> HouseRules:

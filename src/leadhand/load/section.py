@@ -182,6 +182,20 @@ class Section:
         values = value if isinstance(value, dict) else {}
         return Section(self.report, values, (*self.path, key), self.key(key))
 
+    def tables_of(self, key: str, most: int) -> "list[Section]":
+        """The tables of an array, written as [[key]]; none where it is missing or has a fault."""
+        values = self.values.get(key, [])
+        if not isinstance(values, list) or not all(isinstance(each, dict) for each in values):
+            self._wrong((key,), f"tables, each under a header [[{key}]]", values)
+            return []
+        if len(values) > most:
+            self.fault(key, message=f"has {len(values)} entries, at most {most} are allowed")
+            return []
+        return [
+            Section(self.report, each, (*self.path, key, index), dotted((key, index), self.name))
+            for index, each in enumerate(values)
+        ]
+
     def tables(self, most: int) -> Iterator[tuple[str, "Section"]]:
         """The tables inside this one by name; anything else is a fault."""
         if len(self.values) > most:

@@ -7,9 +7,9 @@ from typing import Any
 from msgspec import convert
 from msgspec.structs import replace
 
-from leadhand.domain.manifest import Agent, HouseRules, Lead, Manifest, Settings
+from leadhand.domain.manifest import Agent, HouseRules, Lead, Manifest, Settings, Task
 from leadhand.domain.money import NANO, Price, show
-from leadhand.load import providers
+from leadhand.load import providers, tasks
 from leadhand.load import settings as reading
 from leadhand.load.lines import KeyPath
 from leadhand.load.section import ENTRIES_MAX, NAME, NAME_RULE, NOT_YET, Section, dotted, shown
@@ -23,13 +23,17 @@ GRACE_MAX_SECS = 3600
 TIMEOUT_MAX_SECS = 30 * 24 * 3600
 
 _HOUSE = ("max_workers", "budget_usd", "lead_timeout_secs", "max_total_spawns")
-_RUN = (*_HOUSE, "grace_secs", "on_quota", "timeout_secs", "max_turns", "worktree_cleanup")
+_RUN = (
+    *(*_HOUSE, "grace_secs", "on_quota", "max_parallel_tasks", "halt_on_failure"),
+    *("timeout_secs", "max_turns", "worktree_cleanup"),
+)
 _DEFAULTS = (*reading.KEYS, "timeout_secs", "budget_usd", "use_worktree")
 _LEAD = ("id", "prompt", *_HOUSE, *_DEFAULTS, "allow_subleads")
 _AGENT = ("description", *_DEFAULTS)
+_TASK = (*tasks.KEYS, *_DEFAULTS)
 _PRICE = ("input", "output", "cache_read", "cache_creation")
-_TOP = ("run", "defaults", "lead", "agents", "prices", "providers")
-_LATER = ("task", "mcp_server", "approval_policy", "notification", "lifecycle", "sublead_defaults")
+_TOP = ("run", "defaults", "lead", "task", "agents", "prices", "providers")
+_LATER = ("mcp_server", "approval_policy", "notification", "lifecycle", "sublead_defaults")
 ON_QUOTA = ("park", "fail")
 _WORKTREE_CLEANUP = ("on_success", "always", "never")
 
@@ -40,7 +44,9 @@ _HOMES = (
     | dict.fromkeys(_PRICE, '[prices."MODEL"]')
     | dict.fromkeys(_RUN, "[run]")
     | dict.fromkeys(_HOUSE, "[run] or [lead]")
-    | dict.fromkeys(("id", "prompt", "allow_subleads"), "[lead]")
+    | dict.fromkeys(("id", "prompt"), "[lead] or [[task]]")
+    | dict.fromkeys(("agent", "depends_on"), "[[task]]")
+    | dict.fromkeys(("allow_subleads",), "[lead]")
     | dict.fromkeys(("description",), "[agents.NAME]")
 )
 
@@ -51,14 +57,18 @@ def manifest(top: Section, base: Path) -> Manifest:
     base: the directory that relative paths start from.
     """
     top.only(_TOP, _HOMES, later=_LATER)
-    run, defaults, lead = top.table("run"), top.table("defaults"), _lead_section(top)
+    run, defaults = top.table("run"), top.table("defaults")
+    lead = _lead_section(top) if "task" not in top or "lead" in top else None
     house = _house(run, lead or Section(top.report, {}))
+    _surprises(run, lead, house)
     general = _defaults(run, defaults, base, house)
+    agents = _agents(top.table("agents"), base, house)
     return Manifest(
-        lead=_lead(top, lead, defaults, general.directory, base) if lead else Lead("", ""),
+        lead=_lead(top, lead, defaults, general.directory, base) if lead else Lead("tasks", ""),
         house=house,
         defaults=general,
-        agents=_agents(top.table("agents"), base, house),
+        agents=agents,
+        tasks=_tasks(top, house, agents, general, base),
         prices=_prices(top.table("prices")),
         providers=providers.read(top.table("providers")),
     )
@@ -101,12 +111,13 @@ def _house(run: Section, lead: Section) -> HouseRules:
         ),
         "grace_secs": run.whole("grace_secs", 0, GRACE_MAX_SECS),
         "on_quota": run.choice("on_quota", ON_QUOTA),
+        "max_parallel_tasks": run.whole("max_parallel_tasks", 1, WORKERS_MAX),
+        "halt_on_failure": run.flag("halt_on_failure"),
     }
     if given["budget_nanousd"] is None and ("budget_usd" in run or "budget_usd" in lead):
         # It has a fault of its own; no worker's budget is then held against the default.
         given["budget_nanousd"] = NANO * NANO
     rules = HouseRules(**{name: value for name, value in given.items() if value is not None})
-    _surprises(run, lead, rules)
     return rules
 
 
@@ -115,10 +126,12 @@ def _cleanup(run: Section) -> None:
         run.warn("worktree_cleanup", message="has no effect: this version makes no worktrees yet")
 
 
-def _surprises(run: Section, lead: Section, rules: HouseRules) -> None:
+def _surprises(run: Section, lead: Section | None, rules: HouseRules) -> None:
     """Warn of house rules that nobody set, and of a cap that few machines bear."""
-    at = lead if "max_workers" in lead else run
-    if "max_workers" not in at:
+    at = lead if lead is not None and "max_workers" in lead else run
+    if lead is None:
+        pass
+    elif "max_workers" not in at:
         run.report.warn(
             "run.max_workers", 0, f"is not set, so the default holds: {rules.max_workers}"
         )
@@ -127,7 +140,7 @@ def _surprises(run: Section, lead: Section, rules: HouseRules) -> None:
             "max_workers",
             message=f"more than {WORKERS_USUAL} workers at once strain rate limits and the machine",
         )
-    if "budget_usd" not in run and "budget_usd" not in lead:
+    if "budget_usd" not in run and (lead is None or "budget_usd" not in lead):
         budget = f"{rules.budget_nanousd / NANO:.2f}"
         run.report.warn(
             "run.budget_usd", 0, f"is not set, so the default holds: {budget} US dollars"
@@ -248,6 +261,30 @@ def _agents(agents: Section, base: Path, house: HouseRules) -> dict[str, Agent]:
         )
         found[name] = Agent(agent.text("description", blank=True) or "", settings)
     return found
+
+
+def _tasks(
+    top: Section, house: HouseRules, agents: dict[str, Agent], general: Settings, base: Path
+) -> tuple[Task, ...]:
+    """The tasks of a manifest without a lead."""
+    if "task" in top and "lead" in top:
+        mend = "Keep the lead, which spawns workers, or the tasks, which need none"
+        top.fault("task", message="stands beside a lead", mend=mend)
+
+    def settings(section: Section) -> Settings:
+        found = replace(
+            reading.read(section, base, _TASK),
+            timeout_secs=section.whole("timeout_secs", 1, TIMEOUT_MAX_SECS),
+            budget_nanousd=_envelope(section, house),
+        )
+        agent = agents.get(str(section.values.get("agent")), Agent()).settings
+        if not (found.model or agent.model or general.model):
+            section.fault("model", message="is required, here, in its agent or under [defaults]")
+        if found.directory or agent.directory or general.directory:
+            return found
+        return replace(found, directory=reading.directory(section, ".", base))
+
+    return tasks.read(top, _TASK, _HOMES, house, agents, settings)
 
 
 def _prices(prices: Section) -> dict[str, Price]:

@@ -6,7 +6,7 @@ from msgspec import Struct
 
 from leadhand.domain import commands as c
 from leadhand.domain.ids import ActorId
-from leadhand.domain.manifest import Agent, HouseRules, Lead, Manifest, Settings
+from leadhand.domain.manifest import Agent, HouseRules, Lead, Manifest, Settings, Task
 from leadhand.domain.money import Price, bound
 from leadhand.engine.inbox import Mailable, encode
 from leadhand.testing.players import MODELS
@@ -92,6 +92,8 @@ def manifest_of(dice: Random) -> Manifest:
         max_total_spawns=1_000 if roomy else dice.choice((1, 3, 6, 12)),
         grace_secs=dice.choice((0, 1, 10, 30)),
         on_quota="fail" if dice.random() < 0.3 else "park",
+        max_parallel_tasks=dice.choice((None, 1, 2, 8)),
+        halt_on_failure=dice.random() < 0.2,
     )
     defaults = Settings(
         model=dice.choice((None, *MODELS)),
@@ -103,8 +105,33 @@ def manifest_of(dice: Random) -> Manifest:
     )
     helper = Settings(model=MODELS[1], max_turns=3, timeout_secs=20)
     agents = {"helper": Agent("helps", helper)}
+    tasks = tasks_of(dice) if dice.random() < 0.15 else ()
     return Manifest(
-        Lead("simulated", "Lead a simulated run.", lead), house, defaults, agents, prices
+        Lead("simulated", "Lead a simulated run.", lead),
+        house,
+        defaults,
+        agents,
+        prices,
+        tasks=tasks,
+    )
+
+
+def tasks_of(dice: Random) -> tuple[Task, ...]:
+    """Tasks that need each other at random; some have their own ways, or a model nobody knows."""
+    names = [f"task-{number}" for number in range(dice.randint(1, 12))]
+    return tuple(
+        Task(
+            id=name,
+            prompt="Do it.",
+            agent=dice.choice(("", "", "helper")),
+            depends_on=tuple(dice.sample(names[:at], min(at, dice.choice((0, 1, 1, 2))))),
+            settings=Settings(
+                model=dice.choice((*MODELS, *MODELS, *MODELS, "nothing-we-know")),
+                budget_nanousd=dice.choice((None, None, 10**6, 10**9)),
+                timeout_secs=dice.choice((None, 5, 60)),
+            ),
+        )
+        for at, name in enumerate(names)
     )
 
 

@@ -53,6 +53,9 @@ def began(event: e.RunStarted) -> str:
     if event.manifest is None:
         return "the run began"
     house = event.manifest.house
+    if event.manifest.tasks:
+        money = show(house.budget_nanousd)
+        return f"the run began: {counted(len(event.manifest.tasks), 'task')}, {money}"
     return (
         f"the run began: lead {event.manifest.lead.id}, at most "
         f"{counted(house.max_workers, 'worker')} at a time, {show(house.budget_nanousd)}, "
@@ -68,6 +71,8 @@ def owned(event: e.RunOwned) -> str:
 def spawned(event: e.ActorSpawned) -> str:
     """Who started whom, and for what."""
     what = event.label or event.prompt
+    if event.role == "tasks":
+        return "the tasks begin"
     if event.role != "worker":
         return f"started as {event.role}: {line(what, 120)}"
     money = f" with {show(event.envelope)}" if event.envelope is not None else ""
@@ -166,6 +171,8 @@ TEXTS: dict[type, Words] = {
     e.RunReopened: lambda it: "the drained run was taken up again",
     e.RunFinished: lambda it: f"the run ended: {it.status}",
     e.ActorSpawned: spawned,
+    e.TaskHeld: lambda it: f"task {it.task} waits for money: {it.why}",
+    e.TaskSkipped: lambda it: f"task {it.task} is skipped: {it.why}",
     e.TurnRecorded: turn,
     e.TurnLate: lambda it: f"an answer came too late{money(it.booked)}",
     e.ToolReturned: returned,

@@ -62,7 +62,7 @@ def tree(run: Run, now: Now, rows: int = 1_000) -> Tree:
         hidden=len(run.actors) + len(run.records) - len(branches),
         spawned=run.spawned_total,
         live=workers(run),
-        max_workers=run.house.max_workers,
+        max_workers=run.places,
         spent=run.spent,
         budget=run.house.budget_nanousd,
         elapsed_ms=run.run_ms if run.finished_wall_ms is not None else now.run_ms,
@@ -93,11 +93,11 @@ def branch_of_settled(run: Run, record: Record) -> Branch:
 
 def branch(one: Actor | Record, step: str, elapsed_ms: int) -> Branch:
     """An actor as the tree shows it."""
-    lead = one.role == "lead"
+    lead = one.role in ("lead", "tasks")
     return Branch(
         id=one.id,
         depth=one.id.count("/"),
-        glyph=WORKER if one.role == "worker" else LEAD,
+        glyph=LEAD if lead else WORKER,
         name=line(one.label, 40) if lead and one.label else short(one.id),
         label="" if lead else line(one.label or one.agent, 80),
         state=state_of(one),

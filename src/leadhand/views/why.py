@@ -108,6 +108,8 @@ def waits_for(run: Run, one: Actor, scene: Scene) -> Standing:
     """What a live actor waits for, and what then happens; the narrowest reason first."""
     if one.ending is not None:
         return ending(one, scene)
+    if one.role == "tasks":
+        return tasks(run)
     if one.deferral is not None:
         return deferral(run, one)
     if one.call is not None and scene.now.run_ms < one.call.held_until:
@@ -165,6 +167,17 @@ def deferral(run: Run, one: Actor) -> Standing:
         target = f"{names(one.live_children) or 'its workers'} to settle before its last call"
         after = "the last call leaves, without those who have not settled"
     return Standing(target, after, held_back.since, held_back.until)
+
+
+def tasks(run: Run) -> Standing:
+    """Of the tasks of a run without a lead."""
+    found = run.tasks
+    under_way = names(list(found.running)) or "none"
+    waiting = f"{len(found.ready)} ready and {len(found.unmet)} waiting for others"
+    target = f"tasks: {under_way} under way, {waiting}, {len(found.ended)} ended"
+    if found.held:
+        return Standing(f"{target}; {line(found.held)}", "one starts when another has settled")
+    return Standing(target, "the next ready one starts when there is a place")
 
 
 def tools(run: Run, one: Actor, scene: Scene) -> Standing:

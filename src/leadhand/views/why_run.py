@@ -10,6 +10,8 @@ from leadhand.domain.state import Parked, Run
 from leadhand.views.why import Scene, Why, called, codes
 from leadhand.views.words import counted, line, listed, model_name, span
 
+SKIPPED_MAX = 20
+
 
 def whole_run(run: Run, scene: Scene) -> Why:
     """Why a run stands as it does."""
@@ -91,9 +93,11 @@ def finished(run: Run, scene: Scene) -> Iterator[str]:
     for _, event in scene.happened:
         if isinstance(event, e.RunCancelled):
             yield f"It was cancelled by {event.by}: {line(event.reason)}."
-    if lead.status != "Success":
+    if run.led and lead.status != "Success":
         yield f"Its lead settled as {lead.status}: {line(lead.error)}."
-    yield from reported(scene)
+    yield from reported(scene, run.led)
+    for name, why in list(run.tasks.skipped.items())[:SKIPPED_MAX]:
+        yield f"Task {name} was skipped: {line(why)}."
     if failed:
         each = [f"{called(one)} {one.status}: {line(one.error, 120)}" for one in failed]
         yield f"{len(failed)} of {counted(len(workers), 'worker')} did not succeed: {listed(each)}."
@@ -105,12 +109,14 @@ def finished(run: Run, scene: Scene) -> Iterator[str]:
         yield f"It was drained before its work was done: `{scene.resume}` takes it up again."
 
 
-def reported(scene: Scene) -> Iterator[str]:
+def reported(scene: Scene, led: bool) -> Iterator[str]:
     """What the report says, and where the log disagrees."""
     checked = [each for _, each in scene.happened if isinstance(each, e.ReportChecked)]
     if not checked:
         return
     last = checked[-1]
+    if not led:
+        return
     if last.by == "runtime":
         yield f"Its lead gave no report; the one written from the log says {last.report.status}."
     else:

@@ -87,13 +87,15 @@ def state_of(one: Actor | Record) -> str:
         return one.status
     if one.ending is not None:
         return "cancelling"
-    return "queued" if one.started_at is None else "running"
+    return "queued" if one.started_at is None and one.role != "tasks" else "running"
 
 
 def doing(actor: Actor, now: Now) -> str:
     """What a live actor does at this moment, in a few words."""
     if actor.ending is not None:
         return line(actor.ending.reason, 100)
+    if actor.role == "tasks":
+        return f"{counted(len(actor.live_children), 'task')} under way"
     if actor.deferral is not None:
         return f"waits for {actor.deferral.why}"
     if actor.call is not None and now.run_ms < actor.call.held_until:

@@ -7,8 +7,8 @@ from leadhand.domain import effects as fx
 from leadhand.domain import estimates, ledger, notices
 from leadhand.domain import events as e
 from leadhand.domain.clock import At, Now
-from leadhand.domain.ids import ROOT, ActorId
-from leadhand.domain.rules import answer, report
+from leadhand.domain.ids import ActorId
+from leadhand.domain.rules import answer, report, task
 from leadhand.domain.state import Actor, Ending, Record, Run
 from leadhand.domain.text import one_line
 from leadhand.errors import Settled, UnknownActor
@@ -50,7 +50,7 @@ def exited(run: Run, command: c.RecordExit, now: Now) -> list[e.Event]:
         return [e.ExitLate(command.actor, outcome=command.outcome)]
     if on := answer.asked_on(actor, command.outcome):
         return on
-    lead = actor.id == ROOT
+    lead = actor.role == "lead"
     found = report.parse(command.final) if lead else None
     completed = command.outcome == "completed" and actor.ending is None
     may_go_on = not actor.final and actor.turns < actor.turns_max
@@ -199,7 +199,9 @@ def evolve_continued(run: Run, event: e.ActorContinued, at: At) -> None:
 
 def due(run: Run, actor: Actor, alive: Collection[ActorId], now: Now) -> Iterator[fx.Effect]:
     """Start what should live and does not; end what should not, deepest first."""
-    if actor.ending is None:
+    if actor.role == "tasks" and actor.ending is None:
+        yield from task.due(run, actor, now)
+    elif actor.ending is None:
         if actor.id not in alive and now.run_ms >= actor.retry_at:
             yield fx.Launch(actor.id)
     elif not actor.live_children:

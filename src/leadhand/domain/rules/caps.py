@@ -24,15 +24,20 @@ def check_spawn(run: Run, parent: Actor) -> None:
         raise WoundDown()
     if run.drain_until is not None or run.cancelled is not None:
         raise Draining()
-    if run.spawned_total >= run.house.max_total_spawns:
-        raise MaxSpawnsExceeded(
-            f"max_total_spawns exceeded: {run.spawned_total} spawned "
-            f"(max {run.house.max_total_spawns})"
-        )
+    check_total(run)
     active = workers(run)
     if active >= run.house.max_workers:
         raise MaxWorkersExceeded(
             f"max_workers exceeded: {active} active (max {run.house.max_workers})"
+        )
+
+
+def check_total(run: Run) -> None:
+    """Refuse one more spawn than the house rules allow in all. Raises MaxSpawnsExceeded."""
+    if run.spawned_total >= run.house.max_total_spawns:
+        raise MaxSpawnsExceeded(
+            f"max_total_spawns exceeded: {run.spawned_total} spawned "
+            f"(max {run.house.max_total_spawns})"
         )
 
 

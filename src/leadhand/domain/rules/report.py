@@ -219,8 +219,8 @@ def written(run: Run) -> e.Report:
     """The report that the log itself gives, for a lead that gave none."""
     workers = [record for record in run.records.values() if record.id != ROOT]
     good = [record for record in workers if record.status == "Success"]
-    lead = run.records[ROOT]
-    if lead.status == "Success" and len(good) == len(workers):
+    lead, skipped = run.records[ROOT], run.tasks.skipped
+    if lead.status == "Success" and len(good) == len(workers) and not skipped:
         status = STATUSES["success"]
     else:
         status = STATUSES["partial" if good else "failed"]
@@ -233,6 +233,9 @@ def written(run: Run) -> e.Report:
             e.ReportItem(worker_id=each.id, input=each.label, reason=f"{each.status}: {each.error}")
             for each in workers
             if each.status != "Success"
+        )
+        + tuple(
+            e.ReportItem(input=name, reason=f"skipped: {why}") for name, why in skipped.items()
         ),
         cost_summary=tuple(
             e.ReportItem(worker_id=each.id, usd=as_usd(each.spent)) for each in workers

@@ -36,7 +36,7 @@ def own(run: Run, command: c.OwnRun, now: Now) -> list[e.Event]:
         ]
     if command.acts and run.parked is not None:
         events.append(e.RunUnparked())
-    if command.acts and run.drain_until is not None and not over(run):
+    if command.acts and run.drain_until is not None and run.led and not over(run):
         events += [
             notices.notice(each, "reopened", notices.REOPENED) for each in run.actors.values()
         ]
@@ -45,23 +45,22 @@ def own(run: Run, command: c.OwnRun, now: Now) -> list[e.Event]:
 
 def drain(run: Run, command: c.DrainRun, now: Now) -> list[e.Event]:
     """Start nothing new and tell everyone to wrap up."""
-    if over(run):
-        raise Settled("the run is already finished")
+    check_going(run)
     if run.drain_until is not None:
         return []
     until = now.run_ms + run.house.grace_secs * 1000
     told = [
         notices.notice(each, "draining", notices.DRAINING)
         for each in run.actors.values()
-        if each.ending is None
+        # A task that wrapped up early would count as done: it goes on, or is resumed later.
+        if each.ending is None and run.led
     ]
     return [e.RunDraining(by=command.by, until=until), *told]
 
 
 def cancel(run: Run, command: c.CancelRun, now: Now) -> list[e.Event]:
     """End the run and every actor of it."""
-    if over(run):
-        raise Settled("the run is already finished")
+    check_going(run)
     if run.cancelled is not None:
         return []
     tops = [each for each in run.actors.values() if each.parent not in run.actors]
@@ -117,6 +116,14 @@ def outcome(run: Run, report_status: str) -> e.RunStatus:
     return "partial"
 
 
+def check_going(run: Run) -> None:
+    """Refuse what only a run that has begun and is not finished can do. Raises Settled."""
+    if run.status is None:
+        raise Settled("the run has not begun")
+    if over(run):
+        raise Settled("the run is already finished")
+
+
 def over(run: Run) -> bool:
     """Whether the run is finished."""
     return run.status not in (None, "running")
@@ -124,7 +131,7 @@ def over(run: Run) -> bool:
 
 def reopenable(run: Run) -> bool:
     """Whether the run was drained before its work was done, and may be taken up again."""
-    return over(run) and run.drained and run.status not in ("succeeded", "cancelled")
+    return over(run) and run.led and run.drained and run.status not in ("succeeded", "cancelled")
 
 
 def evolve_started(run: Run, event: e.RunStarted, at: At) -> None:

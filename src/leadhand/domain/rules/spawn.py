@@ -6,13 +6,13 @@ from leadhand.domain import commands as c
 from leadhand.domain import estimates, ledger
 from leadhand.domain import events as e
 from leadhand.domain.clock import At, Now
-from leadhand.domain.ids import ROOT, ActorId, worker_id
+from leadhand.domain.ids import ROOT, ActorId, CallId, worker_id
 from leadhand.domain.manifest import BASE, KNOWN_TOOLS, LEAD_TOOLS, Manifest, Settings, layered
 from leadhand.domain.prices import price_of, window_of
-from leadhand.domain.rules import budget, caps
+from leadhand.domain.rules import budget, caps, task
 from leadhand.domain.state import Actor, Run
 from leadhand.domain.text import one_line
-from leadhand.errors import InvalidArguments, Refused, Settled, ToolNotAllowed
+from leadhand.errors import BudgetExceeded, InvalidArguments, Refused, Settled, ToolNotAllowed
 
 LEAD_TURNS = 200
 
@@ -45,7 +45,12 @@ def lead_settings(manifest: Manifest) -> Settings:
 
 
 def root(run: Run, manifest: Manifest) -> e.ActorSpawned:
-    """The lead of a run. Raises UnknownModel."""
+    """The lead of a run; of one without, what holds its money and its tasks. Raises
+    UnknownModel."""
+    if manifest.tasks:
+        return e.ActorSpawned(
+            ROOT, role="tasks", label=manifest.lead.id, envelope=manifest.house.budget_nanousd
+        )
     settings = lead_settings(manifest)
     price = price_of(manifest, settings.model or "")
     return e.ActorSpawned(
@@ -76,6 +81,25 @@ def spawn(run: Run, command: c.SpawnActor, now: Now) -> list[e.Event]:
         raise caps.refused(parent, refusal) from refusal
 
 
+def start_task(run: Run, command: c.StartTask, now: Now) -> list[e.Event]:
+    """Make the worker of a task that may start; one for whom there is no money waits for it or is
+    skipped."""
+    parent = run.actors.get(ROOT)
+    if parent is None or run.manifest is None or not task.ready_to_start(run, command.task):
+        return []
+    asked = next(each for each in run.manifest.tasks if each.id == command.task)
+    spawned = c.SpawnActor(
+        ROOT, CallId(asked.id), asked.prompt, asked.id, asked.agent, asked.id, asked.settings
+    )
+    try:
+        caps.check_total(run)
+        return [replace(made(run, parent, spawned), task=asked.id)]
+    except BudgetExceeded as refusal:
+        return task.without_money(run, asked.id, refusal.message)
+    except Refused as refusal:
+        return [e.TaskSkipped(ROOT, task=asked.id, why=refusal.message)]
+
+
 def made(run: Run, parent: Actor, command: c.SpawnActor) -> e.ActorSpawned:
     """The worker that is asked for. Raises Refused."""
     assert run.manifest is not None
@@ -84,7 +108,7 @@ def made(run: Run, parent: Actor, command: c.SpawnActor) -> e.ActorSpawned:
         known = ", ".join(sorted(run.manifest.agents)) or "none"
         raise InvalidArguments(f'unknown agent "{one_line(command.agent, 80)}"; known: {known}')
     own = agent.settings if agent else Settings()
-    inherited = Settings(model=parent.model)
+    inherited = Settings(model=parent.model or None)
     settings = with_limit(layered(command.settings, own, run.manifest.defaults, inherited, BASE))
     unknown = [tool for tool in settings.tools or () if tool not in KNOWN_TOOLS]
     if unknown:
@@ -138,7 +162,7 @@ def evolve_spawned(run: Run, event: e.ActorSpawned, at: At) -> None:
         timeout_ms=timeout_ms,
         spawned_at=at.now.run_ms,
         spawned_wall_ms=at.now.wall_ms,
-        deadline=at.now.run_ms + timeout_ms,
+        deadline=at.now.run_ms + timeout_ms if timeout_ms else None,
         price=event.price,
         estimate=event.estimate,
         compact_above=settings.compact_above_tokens or estimates.COMPACT_ABOVE,
