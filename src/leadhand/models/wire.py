@@ -36,6 +36,9 @@ _UNKEPT = (
     "minimum minItems minLength minProperties multipleOf pattern uniqueItems"
 ).split()
 
+# Characters of invalid arguments that go back.
+INVALID_SHOWN = 60
+
 # How the results of refused and failed calls begin.
 ERROR = '{"error"'
 
@@ -78,8 +81,14 @@ def use(call_id: str, name: str, arguments: str) -> ToolUse:
 
 def shown_args(block: ToolUse) -> dict[str, Any]:
     """The arguments of an earlier call as they go back: always an object, since some servers
-    fail on anything else."""
-    return {"invalid_json": block.invalid} if block.invalid else block.args
+    fail on anything else.
+
+    Of what was no object only the beginning goes back: written once more inside of JSON it may
+    have far more tokens than its answer was billed, and every later call would pay for them.
+    """
+    if not block.invalid:
+        return block.args
+    return {"invalid_json": one_line(block.invalid, INVALID_SHOWN)}
 
 
 def shown_result(block: ToolResult) -> str:
