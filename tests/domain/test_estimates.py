@@ -2,6 +2,7 @@
 
 from statistics import median_high
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -28,3 +29,28 @@ def test_a_free_model_is_estimated_at_nothing() -> None:
 @given(st.lists(st.integers(0, 10**12), min_size=1, max_size=99), st.integers(1, 50))
 def test_with_history_a_worker_costs_the_median(history: list[int], turns: int) -> None:
     assert estimates.worker(UNIT, turns, history) == median_high(history)
+
+
+@pytest.mark.parametrize(
+    ("text", "tokens"),
+    [
+        ("", 0),
+        ("plain", 5),
+        ("\u00e9", 2),
+        ("e\u0301", 3),
+        ("\uff21", 3),
+        ("\u0958", 6),
+        ("\ufdfa", 33),
+        ("\U0001f600", 4),
+    ],
+)
+def test_a_text_has_at_most_its_bytes_in_the_longest_form_that_is_read(
+    text: str, tokens: int
+) -> None:
+    assert estimates.text_tokens(text) == tokens
+    assert estimates.text_tokens(text * 100) == tokens * 100
+
+
+@given(st.text())
+def test_no_text_has_fewer_tokens_at_most_than_bytes(text: str) -> None:
+    assert estimates.text_tokens(text) >= len(text.encode())

@@ -204,3 +204,8 @@ def test_scripts_of_the_model_server_hear_the_limit() -> None:
         return await world.ask(asked(CHAT, max_output_tokens=321))
 
     assert Prose("321") in playing(CHAT, script, deed).blocks
+
+
+def test_openai_itself_is_asked_for_the_service_that_the_price_table_knows() -> None:
+    assert wire.at_list_price("api.openai.com") == {"service_tier": "default"}
+    assert wire.at_list_price("127.0.0.1") == {}

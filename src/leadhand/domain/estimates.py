@@ -1,6 +1,8 @@
 """Estimates: every figure by which the runtime guesses; a better guess is a change here alone."""
 
+import unicodedata
 from statistics import median_high
+from typing import Literal
 
 from leadhand.domain.money import Price, Usage, cost
 
@@ -14,6 +16,8 @@ TURNS_USUAL = 12
 OVERHEAD = 400
 # Bytes of the notices that one admission may add by itself.
 NOTICE_BYTES = 640
+# The marks around a message.
+MAIL_BYTES = 50
 # Bytes that are new and yet so few that counting their tokens could not make a call fit.
 COUNT_WORTH_BYTES = 2_000
 # Bytes of a token, where a guess will do: whether a conversation is to be compacted.
@@ -36,6 +40,24 @@ OUTPUT_MIN = 256
 DEFER_MS = 300_000
 
 HISTORY_MAX = 99
+
+
+def text_tokens(text: str) -> int:
+    """The most tokens that a text can be, whoever reads it: no token is less than one byte of it
+    in UTF-8, as it stands or composed, as some tokenizers do first (U+FDFA has three bytes as it
+    stands, and is eighteen letters to the tokenizer that Anthropic has published)."""
+    if text.isascii():
+        return len(text)
+    forms: tuple[Literal["NFC", "NFKC"], ...] = ("NFC", "NFKC")
+    composed = (unicodedata.normalize(form, text) for form in forms)
+    return max(len(each.encode()) for each in (text, *composed))
+
+
+def mail_tokens(sender: str, kind: str, text: str) -> int:
+    """The most tokens that a message can be once it stands between its marks, in which whatever
+    looks like a mark is escaped by three letters more."""
+    marks = MAIL_BYTES + 3 * text.count("<")
+    return text_tokens(text) + text_tokens(sender) + text_tokens(kind) + marks
 
 
 def worker(price: Price, turns_max: int, history: list[int]) -> int:

@@ -11,6 +11,7 @@ from leadhand.briefing import COMPACT, briefing
 from leadhand.conversation import CUT, Conversation, briefly, conversation, written_out
 from leadhand.domain import commands as c
 from leadhand.domain import events as e
+from leadhand.domain.estimates import text_tokens
 from leadhand.domain.ids import ActorId, CallId
 from leadhand.domain.state import Actor
 from leadhand.errors import BudgetExceeded, HarnessError, ModelError, Refused
@@ -96,7 +97,8 @@ class _Session:
             allow_hosts=settings.allow_hosts or (),
             processes=harness.processes,
         )
-        self.fixed_bytes = len(self.system.encode()) + len(_encoder.encode(self.schemas))
+        tools = _encoder.encode(self.schemas).decode()
+        self.fixed_bytes = text_tokens(self.system) + text_tokens(tools)
         self.effort = settings.effort
         self.fresh: list[ToolResult] = []
         self.failures = 0
@@ -171,7 +173,7 @@ class _Session:
     async def admitted(self, actor: Actor) -> e.CallAdmitted:
         """The admission of the next call; the conversation holds the mail that it delivers."""
         call = CallId(f"{self.actor}:{actor.stint}.{actor.turns + 1}@{self.h.owner.run.seq}")
-        new = len(_encoder.encode(self.talk.pending()))
+        new = text_tokens(_encoder.encode(self.talk.pending()).decode())
         if not self.talk.messages:
             new += self.fixed_bytes
         results = tuple(
@@ -231,11 +233,12 @@ class _Session:
         else:
             messages.append(Message("user", [ask]))
         archive = await self.h.blobs.put(written_out(whole).encode())
-        kept = len(_encoder.encode((whole[0], self.talk.messages[-1]))) + self.fixed_bytes
+        stays = _encoder.encode((whole[0], self.talk.messages[-1])).decode()
+        kept = text_tokens(stays) + self.fixed_bytes
 
         def recorded(answer: Answer) -> c.Command:
             summary = "" if answer.stop_reason == "refusal" else text_of(answer.blocks)
-            size = len(_encoder.encode(summary)) + len(archive) + NOTE_BYTES
+            size = text_tokens(_encoder.encode(summary).decode()) + len(archive) + NOTE_BYTES
             return c.RecordCompaction(
                 self.actor, admitted.call, summary, answer.usage, archive, kept + size
             )

@@ -79,7 +79,7 @@ class OpenAiChatModel:
         return await self._answer(request, on_text, other)
 
     async def _answer(self, request: Request, on_text: Callable[[str], None], limit: str) -> Answer:
-        body = wire.encode(written(request, limit))
+        body = wire.encode(written(request, limit) | wire.at_list_price(self._server.host))
         post = Post(
             self._server,
             "/chat/completions",

@@ -74,7 +74,8 @@ class OpenAiModel:
     async def _answer(
         self, request: Request, on_text: Callable[[str], None], *, thoughts: bool
     ) -> Answer:
-        body = wire.encode(written(request, thoughts=thoughts))
+        plain = wire.at_list_price(self._server.host)
+        body = wire.encode(written(request, thoughts=thoughts) | plain)
         post = Post(
             self._server,
             "/responses",

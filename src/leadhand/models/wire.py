@@ -133,6 +133,11 @@ def fee(kind: str) -> ModelError:
     )
 
 
+def at_list_price(host: str) -> dict[str, str]:
+    """What keeps OpenAI to its list price, where a project's default may be a dearer service."""
+    return {"service_tier": "default"} if host == "api.openai.com" else {}
+
+
 def own(block: Raw, provider: str) -> bool:
     """Whether a raw block goes back to this provider."""
     return block.provider == provider and isinstance(block.data, dict)

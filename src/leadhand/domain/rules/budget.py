@@ -33,7 +33,7 @@ def check_spawn(run: Run, parent: Actor, amount: int) -> None:
 def read_at_most(run: Run, actor: Actor, command: c.AdmitCall) -> int:
     """The most tokens that a call can read: of what the last answer left, of all that is new, and
     of what the provider adds; or what the provider counted, where that is less."""
-    mail = sum(len(message.text.encode()) for message in actor.mail)
+    mail = sum(estimates.mail_tokens(each.sender, each.kind, each.text) for each in actor.mail)
     known = actor.context_tokens + command.new_bytes
     if command.counted:
         known = min(known, command.counted)
