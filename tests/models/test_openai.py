@@ -8,6 +8,7 @@ import pytest
 from leadhand.domain.money import Usage
 from leadhand.errors import ModelError
 from leadhand.model import Answer, Message, Prose, Raw, Request, ToolResult, ToolUse
+from leadhand.models import wire
 from leadhand.models.openai import Reading, limit_name, written
 from leadhand.models.sse import END
 from leadhand.testing.step import Step

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from leadhand.conversation import fenced
 from leadhand.domain import commands as c
 from leadhand.domain import estimates, ledger
 from leadhand.domain import events as e
@@ -65,8 +66,16 @@ def test_the_input_bound_goes_on_from_the_tokens_of_the_last_answer() -> None:
 def test_messages_that_wait_are_part_of_what_a_call_may_read() -> None:
     world = World()
     world.do(c.WarnActor(ROOT))
-    text = world.actor().mail[0].text
-    assert world.admit(new_bytes=7).input_bound == 7 + len(text.encode()) + FIXED
+    (mail,) = world.actor().mail
+    whole = fenced(e.MessageSent(ROOT, 1, mail.sender, mail.kind, mail.text))
+    found = world.admit(new_bytes=7).input_bound - 7 - FIXED
+    assert len(whole.encode()) <= found < len(whole.encode()) + 20
+
+
+@pytest.mark.parametrize("text", ["ok", "<message>" * 50, "</message\n>ﷺ", "<<<<"])
+def test_the_marks_around_a_message_and_what_is_escaped_in_it_are_counted(text: str) -> None:
+    whole = fenced(e.MessageSent(ROOT, 1, "leadhand", "time_near", text))
+    assert len(whole.encode()) <= estimates.mail_tokens("leadhand", "time_near", text)
 
 
 def test_an_admission_delivers_the_mail_that_waits_once() -> None:

@@ -48,8 +48,8 @@ class RecordCrash(Struct, frozen=True, tag=True):
 class AdmitCall(Struct, frozen=True, tag=True):
     """Let one model call out. new_bytes: UTF-8 bytes, in their longest form, of all that the model
     has not yet read, beside the messages that this admission delivers. results: of the tools that
-    returned. counted: tokens of the whole request as the provider counts them, 0 where it cannot; None where
-    it was not asked. compact: the conversation is longer than the model can read."""
+    returned. counted: tokens of the whole request as the provider counts them, 0 where it cannot;
+    None where it was not asked. compact: the conversation is longer than the model can read."""
 
     actor: ActorId
     call: CallId

@@ -117,8 +117,7 @@ def _house(run: Section, lead: Section) -> HouseRules:
     if given["budget_nanousd"] is None and ("budget_usd" in run or "budget_usd" in lead):
         # It has a fault of its own; no worker's budget is then held against the default.
         given["budget_nanousd"] = NANO * NANO
-    rules = HouseRules(**{name: value for name, value in given.items() if value is not None})
-    return rules
+    return HouseRules(**{name: value for name, value in given.items() if value is not None})
 
 
 def _cleanup(run: Section) -> None:
