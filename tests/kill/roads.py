@@ -118,7 +118,8 @@ class OverHttp:
     def close(self) -> None:
         """End the server, which must not have complained."""
         self.kill()
-        assert self._complaints.read_text() == ""
+        complaints = self._complaints.read_text()
+        assert not complaints, complaints
 
     def _calls_counted(self) -> Counter[str]:
         lines = self._counted.read_text().splitlines() if self._counted.exists() else []

@@ -143,9 +143,12 @@ class ModelServer:
             self._changed.set()
             try:
                 response = await respond(dialect, http, data, seen)
-            except (asyncio.CancelledError, ConnectionError):
+            except asyncio.CancelledError:
                 seen.ended = "left"
                 raise
+            except ConnectionError:
+                # The client has just left; raised, this would be logged as a fault of the server.
+                response = self._drop(http, seen, "left")
             finally:
                 seen.ended = seen.ended or "failed"
                 self._end(seen)
@@ -218,9 +221,9 @@ class ModelServer:
         seen.ended = "answered"
         return response
 
-    def _drop(self, http: web.Request, seen: Seen) -> web.StreamResponse:
+    def _drop(self, http: web.Request, seen: Seen, ended: str = "dropped") -> web.StreamResponse:
         """Close the connection in the middle."""
-        seen.ended = "dropped"
+        seen.ended = ended
         if http.transport is not None:
             http.transport.close()
         return web.Response()
