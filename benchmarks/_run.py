@@ -1,8 +1,9 @@
 """Run: a run on a real store in a folder of its own, with a model that is a function."""
 
 import asyncio
+import os
 import tempfile
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ from leadhand.harnesses.api import ApiHarness, Words
 from leadhand.models.scripted import Reply, Script, ScriptedModel
 from leadhand.tool import Caller, Tool
 from leadhand.tools.call import Toolbox
-from leadhand.wiring import LiveRun, RunBlobs
+from leadhand.wiring import LiveRun, Models, RunBlobs
 
 MODEL = "bench-model"
 PLAIN = Settings()
@@ -31,29 +32,48 @@ USAGE = Usage(input=900, output=60)
 REPORT = "STATUS: success\nCOMPLETED\n- none\nDEFERRED OR FAILED\n- none\nCOST SUMMARY\n- none"
 
 
-def manifest(folder: Path) -> Manifest:
+def manifest(folder: Path, model: str = MODEL) -> Manifest:
     """Room for many workers of a model that costs money, so that the ledger has its work."""
+    # A lead that reads of a thousand workers in one turn is not to be compacted.
+    settings = Settings(model=model, directory=str(folder), compact_above_tokens=1_000_000)
     return Manifest(
-        Lead("bench", "Have it done.", Settings(model=MODEL, directory=str(folder))),
+        Lead("bench", "Have it done.", settings),
         HouseRules(
             max_workers=1_000_000,
             max_total_spawns=1_000_000,
             budget_nanousd=1_000_000 * NANO,
             lead_timeout_secs=86_400,
         ),
-        prices={MODEL: Price(NANO, 5 * NANO, NANO // 10, NANO + NANO // 4)},
+        prices={model: Price(NANO, 5 * NANO, NANO // 10, NANO + NANO // 4)},
     )
 
 
 @asynccontextmanager
 async def a_run(script: Script) -> AsyncIterator[LiveRun]:
-    """A run that this process owns, on SqliteStore; its folder goes away with it."""
+    """A run of scripted models that this process owns; its folder goes away with it."""
+    model = ScriptedModel(script)
+    async with a_run_with(lambda name: model, MODEL, os.environ) as live:
+        yield live
+
+
+@asynccontextmanager
+async def a_run_with(
+    models: Models, name: str, environ: Mapping[str, str]
+) -> AsyncIterator[LiveRun]:
+    """A run that this process owns, on SqliteStore; its folder goes away with it.
+
+    name: the model of its actors.
+    """
     with tempfile.TemporaryDirectory(prefix="leadhand-bench-") as folder:
         store = wiring.open_store(Path(folder) / "runs")
-        model = ScriptedModel(script)
         (Path(folder) / "note.txt").write_text("a small file\n")
         live = await wiring.start_run(
-            store, Path(folder) / "runs", manifest(Path(folder)), "", models=lambda name: model
+            store,
+            Path(folder) / "runs",
+            manifest(Path(folder), name),
+            "",
+            models=models,
+            environ=environ,
         )
         try:
             yield live
@@ -83,12 +103,11 @@ NOTE = Tool(
 )
 
 
-def bare_conductor(live: LiveRun, script: Script) -> Conductor:
+def bare_conductor(live: LiveRun, models: Models) -> Conductor:
     """The run's loop with the cheap tool alone and nothing written beside the log."""
-    model = ScriptedModel(script)
     harness = ApiHarness(
         owner=live.engine,
-        gateway=Gateway(live.engine, lambda name: model, Governor()),
+        gateway=Gateway(live.engine, models, Governor()),
         toolbox=Toolbox([NOTE]),
         blobs=RunBlobs(live.store, live.run_id, live.secrets),
         processes=live.processes,

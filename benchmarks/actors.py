@@ -20,7 +20,7 @@ from _table import against, show
 
 from leadhand.engine.projections import Projections
 from leadhand.model import Request
-from leadhand.models.scripted import Reply
+from leadhand.models.scripted import Reply, ScriptedModel
 
 SIZES = (10, 100, 1_000)
 TIMES = 7
@@ -48,11 +48,12 @@ class Parts:
 async def by_commands(count: int, *, projections: bool) -> Cost:
     """Seconds, and seconds of processor, of workers that are spawned by commands."""
     script = Parts()
+    model = ScriptedModel(script.reply)
     async with a_run(script.reply) as live:
         files = Projections(live.engine, live.folder)
         if projections:
             await files.start()
-        running = asyncio.create_task(bare_conductor(live, script.reply).run())
+        running = asyncio.create_task(bare_conductor(live, lambda name: model).run())
         settled = Settled(live, count)
         await asyncio.sleep(0.05)
         began = time.perf_counter(), time.process_time()

@@ -7,14 +7,12 @@ which others on the machine disturb, the processor time of a call is shown.
 """
 
 import asyncio
-import sys
 import time
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
-from subprocess import PIPE, Popen
+from collections.abc import Awaitable, Callable
 from typing import Any, NamedTuple
 
 import aiohttp
+from _playback import Play, playing
 from _table import against, show
 
 from leadhand.model import Message, Model, Prose, Request, ToolSchema
@@ -37,11 +35,6 @@ ANSWER = Step(
     calls=(("Read", {"file_path": "/work/a.py"}), ("Grep", {"pattern": "def .*", "path": "src"})),
     thinking="First the files, then the words in them. " * 6,
 )
-HEAD = (
-    b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
-    b"Transfer-Encoding: chunked\r\nConnection: keep-alive\r\n\r\n"
-)
-
 # What each client appends to its base URL.
 PATHS = {
     "Anthropic Messages": "/v1/messages",
@@ -87,56 +80,11 @@ CASES = {
 }
 
 
-class Playback(asyncio.Protocol):
-    """Answers each request on a connection with the same events."""
-
-    def __init__(self, events: list[bytes], trickle: bool) -> None:
-        chunks = [b"%x\r\n%s\r\n" % (len(event), event) for event in events] + [b"0\r\n\r\n"]
-        self._chunks = [HEAD, *chunks] if trickle else [HEAD + b"".join(chunks)]
-        self._got = b""
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
-
-    def data_received(self, data: bytes) -> None:
-        self._got += data
-        head, found, body = self._got.partition(b"\r\n\r\n")
-        if not found:
-            return
-        length = int(head.lower().partition(b"content-length:")[2].split(b"\r\n", 1)[0])
-        if len(body) >= length:
-            self._got = body[length:]
-            self._send(0)
-
-    def _send(self, number: int) -> None:
-        if self._transport.is_closing():
-            return
-        self._transport.write(self._chunks[number])
-        if number + 1 < len(self._chunks):
-            asyncio.get_running_loop().call_soon(self._send, number + 1)
-
-
-async def serve(name: str, trickle: bool) -> None:
-    """Play one case back until the parent is gone."""
-    case = CASES[name]
+def played(case: Case, trickle: bool) -> Play:
+    """The answer of a case for the server to play."""
     request = asked(case)
     said = Said(request, ANSWER, counted(request, []), "seed")
-    events = list(case.says.stream(said))
-    loop = asyncio.get_running_loop()
-    server = await loop.create_server(lambda: Playback(events, trickle), "127.0.0.1", 0)
-    print(server.sockets[0].getsockname()[1], flush=True)
-    await loop.run_in_executor(None, sys.stdin.read)
-
-
-@contextmanager
-def playing(name: str, trickle: bool) -> Iterator[str]:
-    """The address of a process that plays a case back."""
-    command = [sys.executable, __file__, "--serve", name, "trickle" if trickle else "burst"]
-    with Popen(command, stdin=PIPE, stdout=PIPE, text=True) as process:
-        assert process.stdout is not None
-        yield f"http://127.0.0.1:{process.stdout.readline().strip()}"
-        process.terminate()
+    return Play([list(case.says.stream(said))], trickle=trickle)
 
 
 def asked(case: Case) -> Request:
@@ -166,13 +114,17 @@ async def many(call: Call, count: int, parallel: int) -> tuple[float, float]:
     return time.perf_counter() - wall, time.process_time() - processor
 
 
-async def measure(name: str, url: str, parallel: int) -> tuple[list[float], list[float]]:
-    """The best wall and processor seconds of bare aiohttp and of our client, taken in turns."""
-    case = CASES[name]
+async def measure(
+    case: Case, path: str, url: str, parallel: int
+) -> tuple[list[float], list[float]]:
+    """The best wall and processor seconds of bare aiohttp and of our client, taken in turns.
+
+    path: what the client appends to its base URL.
+    """
     request = asked(case)
     body = encode(case.written(request))
     headers = {"Content-Type": "application/json", **case.headers}
-    base = url + case.says.path.removesuffix(PATHS[name])
+    base = url + case.says.path.removesuffix(path)
     model = case.make(Http(), Server(base, case.headers))
     connector = aiohttp.TCPConnector(limit=0)
     async with aiohttp.ClientSession(connector=connector, headers=headers) as session:
@@ -197,11 +149,11 @@ async def measure(name: str, url: str, parallel: int) -> tuple[list[float], list
 
 async def main() -> None:
     rows = []
-    for name in CASES:
+    for name, case in CASES.items():
         for trickle in (False, True):
             for parallel in PARALLEL:
-                with playing(name, trickle) as url:
-                    wall, processor = await measure(name, url, parallel)
+                with playing(played(case, trickle)) as player:
+                    wall, processor = await measure(case, PATHS[name], player.url, parallel)
                 ratio = wall[0] / wall[1]
                 rows.append(
                     [
@@ -223,7 +175,4 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
-    if sys.argv[1:2] == ["--serve"]:
-        asyncio.run(serve(sys.argv[2], sys.argv[3] == "trickle"))
-    else:
-        asyncio.run(main())
+    asyncio.run(main())
