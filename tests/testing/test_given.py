@@ -47,7 +47,7 @@ def test_an_event_that_breaks_an_invariant_fails() -> None:
         e.ActorSpawned(worker_id(ROOT, n), parent=ROOT, key=str(n), settings=settings)
         for n in (1, 2)
     ]
-    with pytest.raises(AssertionError, match="more workers are live than max_workers"):
+    with pytest.raises(AssertionError, match="more workers are live than there are places"):
         given(
             e.RunStarted(run_id="run", manifest=MANIFEST),
             e.ActorSpawned(ROOT, role="lead", envelope=10, settings=settings),
