@@ -335,6 +335,7 @@ async def resume_run(
             for name in models_of(run.manifest):
                 live.models(name)
             await live.engine.submit(c.OwnRun(live.engine.epoch, who()))
+            governor().reopen()
         if reopenable(run):
             await live.engine.submit(c.ReopenRun())
     except BaseException:

@@ -123,9 +123,10 @@ class Owner:
             await engine.submit(c.StartRun(RUN, asked))
         tools = [spawn_tool(engine, Folder(base)), *wait_tools(engine), *worker_tools(engine)]
         tools += [self.deed("Look", "reads"), self.deed("Touch", "effects")]
+        model = ScriptedModel(self.answer)
         harness = ApiHarness(
             owner=engine,
-            gateway=Gateway(engine, lambda name: ScriptedModel(self.answer), Governor(0)),
+            gateway=Gateway(engine, lambda name: model, Governor(0)),
             toolbox=Toolbox(tools),
             blobs=RunBlobs(self.store, RUN, NO_SECRETS),
             processes=Processes(RUN, base),

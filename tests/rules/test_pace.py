@@ -102,6 +102,32 @@ def test_a_reset_in_the_past_is_believed_a_minute_later() -> None:
     assert stands.until == WALL_MS + PARK_MIN_MS
 
 
+def test_a_reset_in_a_moment_is_believed_once_and_after_that_a_minute_later() -> None:
+    world = parked(WALL_MS + 2_000)
+    assert world.run.parked is not None
+    assert world.run.parked.until == WALL_MS + 2_000
+    world.later(ms=2_000).do(c.UnparkRun())
+    met(world, world.now.wall_ms + 2_000)
+    assert world.run.parked.until == world.now.wall_ms + PARK_MIN_MS
+
+
+@pytest.mark.parametrize("parks", range(1, PARKS_MAX + 1))
+def test_calls_that_meet_one_quota_together_are_one_try(parks: int) -> None:
+    world = World()
+    worker = world.spawn()
+    for _ in range(parks - 1):
+        met(world, world.now.wall_ms + 1)
+        world.do(c.UnparkRun())
+    call = world.admit(worker).call
+    met(world, world.now.wall_ms + 1)
+    before = world.run.parked
+    assert before is not None
+    cut = c.RecordCut(worker, call, "no credit", False, True, world.now.wall_ms + 1)
+    assert kinds(world.do(cut)) == ["CallCut"]
+    assert world.run.parked == before
+    assert world.due() == []
+
+
 @pytest.mark.parametrize("resets_at", [0, WALL_MS + PARK_MAX_MS + 1])
 def test_a_run_is_let_go_of_that_would_wait_for_days_or_nobody_knows_how_long(
     resets_at: int,

@@ -26,6 +26,8 @@ class Gateway:
     def __init__(self, owner: Owner, models: Callable[[str], Model], governor: Governor) -> None:
         """models: gives the model of a name; raises UnknownModel."""
         self._owner, self._models, self._governor = owner, models, governor
+        # Admitted calls that nobody answers or bills now: they wait for their provider.
+        self._waiting: set[CallId] = set()
 
     async def admit(
         self, command: c.AdmitCall, draft: Callable[[str], Request]
@@ -81,8 +83,11 @@ class Gateway:
             raise
         except BaseException as error:
             why = "cancelled" if isinstance(error, asyncio.CancelledError) else repr(error)
-            await asyncio.shield(self._owner.submit(c.RecordCut(actor, call, why)))
+            cut = c.RecordCut(actor, call, why, billed=call not in self._waiting)
+            await asyncio.shield(self._owner.submit(cut))
             raise
+        finally:
+            self._waiting.discard(call)
         return answer, await self._owner.submit(recorded(answer))
 
     async def _paced(self, request: Request, on_text: Callable[[str], None]) -> Answer:
@@ -91,18 +96,21 @@ class Gateway:
         model = self._models(request.model)
         lane = self._governor.lane(model.lane(request.model))
         loop = asyncio.get_running_loop()
-        end = loop.time() + PATIENCE_SECS
+        call, began = CallId(request.call_id), loop.time()
 
         async def told(why: str, secs: float) -> None:
             until = self._owner.now().run_ms + round(secs * 1000)
-            hold = c.RecordHold(ActorId(request.actor_id), CallId(request.call_id), why, until)
+            hold = c.RecordHold(ActorId(request.actor_id), call, why, until)
             await self._owner.submit(hold)
 
         while True:
+            self._waiting.add(call)
             entered = await lane.enter(told)
+            self._waiting.discard(call)
             try:
                 answer = await model.answer(request, on_text)
             except ModelError as error:
+                end = max(began, lane.answered_at) + PATIENCE_SECS
                 error = self._seen(error, loop.time() >= end)
                 if error.kind == "quota":
                     lane.exhausted(error)

@@ -6,6 +6,7 @@ round of answers until the provider complains, is halved then, and grows by one 
 """
 
 import asyncio
+import math
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable
@@ -15,10 +16,12 @@ from leadhand.errors import ModelError
 
 # Calls at a time before a provider has said what it bears.
 START = 256.0
-# How long a call may wait for its provider, all in all; one that asks for more is a quota.
+# How long a call may wait for a provider that answers nobody; one that asks for more is a quota.
 PATIENCE_SECS = 900.0
 BACKOFF_SECS = 1.0
 BACKOFF_MAX_SECS = 60.0
+# What a provider asks for that says "at once" is not believed.
+BREAK_MIN_SECS = 0.1
 JITTER = 0.2
 # A shorter wait is not worth an event.
 TELL_SECS = 1.0
@@ -30,14 +33,15 @@ WallMs = Callable[[], int]
 
 
 class Lane:
-    """One provider, account and model. Times are the event loop's, in seconds."""
+    """One provider, account and model. Times are the event loop's, in seconds. answered_at: when
+    the provider last answered anybody."""
 
     def __init__(self, dice: Random, wall_ms: WallMs) -> None:
-        self.limit, self.busy = START, 0
+        self.limit, self.busy, self.answered_at = START, 0, 0.0
         self._dice, self._wall_ms = dice, wall_ms
         self._waiting: deque[asyncio.Future[None]] = deque()
         self._slow_start = True
-        self._not_before = self._cut_at = 0.0
+        self._not_before, self._cut_at = 0.0, -math.inf
         self._complaints = 0
         self._why = ""
         self._quota: ModelError | None = None
@@ -50,21 +54,30 @@ class Lane:
         told: is given what a longer wait is for, and its seconds. Raises ModelError where the
         quota is known to be used up.
         """
-        loop = asyncio.get_running_loop()
-        self._refuse()
-        if not self._waiting and self._open(loop.time()):
-            self.busy += 1
-            return loop.time()
-        place = loop.create_future()
-        self._waiting.append(place)
+        loop, again = asyncio.get_running_loop(), False
+        while True:
+            self._refuse()
+            if (again or not self._waiting) and self._open(loop.time()):
+                self.busy += 1
+                return loop.time()
+            await self._place(loop, None if again else told)
+            if loop.time() >= self._not_before and self._quota is None:
+                return loop.time()
+            # Something came between the place and who took it: its turn is still the next.
+            self.leave()
+            again = True
+
+    async def _place(self, loop: asyncio.AbstractEventLoop, told: Told | None) -> None:
+        """Wait in the line for a place; without `told` at its head."""
+        place: asyncio.Future[None] = loop.create_future()
+        if told is None:
+            self._waiting.appendleft(place)
+        else:
+            self._waiting.append(place)
         self._plan(loop)
         try:
-            secs = self._not_before - loop.time()
-            if secs <= TELL_SECS:
-                await asyncio.wait([place], timeout=TELL_SECS)
-                secs = self._not_before - loop.time()
-            if not place.done():
-                await told(self._reason(secs > 0), max(secs, TELL_SECS))
+            if told is not None:
+                await self._told(loop, place, told)
             await place
         except BaseException:
             if place.done() and not place.cancelled() and place.exception() is None:
@@ -72,7 +85,17 @@ class Lane:
             elif place in self._waiting:
                 self._waiting.remove(place)
             raise
-        return loop.time()
+
+    async def _told(
+        self, loop: asyncio.AbstractEventLoop, place: asyncio.Future[None], told: Told
+    ) -> None:
+        """Say what a longer wait is for."""
+        secs = self._not_before - loop.time()
+        if secs <= TELL_SECS:
+            await asyncio.wait([place], timeout=TELL_SECS)
+            secs = self._not_before - loop.time()
+        if not place.done():
+            await told(self._reason(secs > 0), max(secs, TELL_SECS))
 
     def leave(self) -> None:
         """Give the place to the next."""
@@ -81,7 +104,7 @@ class Lane:
 
     def answered(self) -> None:
         """The provider has answered: it may bear more."""
-        self._complaints = 0
+        self._complaints, self.answered_at = 0, asyncio.get_running_loop().time()
         if self._waiting or self.busy >= self.limit - 1:
             self.limit += 1.0 if self._slow_start else 1.0 / self.limit
 
@@ -91,14 +114,14 @@ class Lane:
         entered: when the call got its place. Calls that left before the last cut tell nothing new.
         """
         now = asyncio.get_running_loop().time()
-        if entered >= self._cut_at:
+        if entered > self._cut_at:
             self.limit = max(1.0, min(self.limit, self.busy) / 2)
             self._cut_at, self._slow_start = now, False
             self._complaints += 1
         secs = error.retry_after_secs
         if secs is None:
             secs = min(BACKOFF_MAX_SECS, BACKOFF_SECS * 2.0 ** (self._complaints - 1))
-        secs *= 1 + JITTER * self._dice.random()
+        secs = max(secs, BREAK_MIN_SECS) * (1 + JITTER * self._dice.random())
         self._not_before = max(self._not_before, now + secs)
         self._why = "is overloaded" if error.kind == "overloaded" else "limits the rate of calls"
 
@@ -131,7 +154,8 @@ class Lane:
     def _reason(self, paused: bool) -> str:
         if paused:
             return f"its provider, which {self._why}"
-        return f"its turn: its provider takes {int(self.limit)} calls at a time"
+        calls = int(self.limit)
+        return f"its turn: its provider takes {calls} call{'s' * (calls != 1)} at a time"
 
     def _open(self, now: float) -> bool:
         return now >= self._not_before and self.busy < int(self.limit)

@@ -9,8 +9,8 @@ from leadhand.domain.clock import At, Now
 from leadhand.domain.state import Actor, Parked, Run
 from leadhand.domain.text import one_line
 
-# The owner waits for a quota itself where it comes back within a day; it asks at most once a
-# minute, and three times in vain.
+# The owner waits for a quota itself where it comes back within a day. It believes the first
+# instant it is told; after that it asks at most once a minute, and three times in vain.
 PARK_MAX_MS = 24 * 3_600_000
 PARK_MIN_MS = 60_000
 PARKS_MAX = 3
@@ -32,10 +32,13 @@ def exhausted(run: Run, actor: Actor, command: c.RecordCut, now: Now) -> list[e.
     """Park the run of an actor that met a terminal quota, where the house rules say so."""
     if not command.quota or run.house.on_quota != "park":
         return []
-    until = max(command.resets_at, now.wall_ms + PARK_MIN_MS) if command.resets_at else 0
-    if until - now.wall_ms > PARK_MAX_MS or run.parks_in_row >= PARKS_MAX:
+    known, until = run.parked, command.resets_at
+    # Calls that were in flight together meet one quota together: they are one try.
+    in_vain = run.parks_in_row - (known is not None)
+    if until and (until <= now.wall_ms or in_vain):
+        until = max(until, now.wall_ms + PARK_MIN_MS)
+    if until - now.wall_ms > PARK_MAX_MS or in_vain >= PARKS_MAX:
         until = 0
-    known = run.parked
     if known is not None and (known.until == 0 or 0 < until <= known.until):
         return []
     why = one_line(command.why, 500)
