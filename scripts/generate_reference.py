@@ -1,0 +1,163 @@
+"""Generate reference: writes docs/reference from the code that it describes.
+
+    python scripts/generate_reference.py
+
+A test holds the pages against what this would write.
+"""
+
+import inspect
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, get_type_hints
+
+import click
+
+from leadhand.cli import VERBS
+from leadhand.cli.group import Verbs
+from leadhand.domain import events as e
+from leadhand.folder import Folder
+from leadhand.tool import Tool
+from leadhand.tools.call import schema_of
+from leadhand.tools.spawn import spawn_tool
+from leadhand.tools.wait import wait_tools
+from leadhand.tools.work.table import WORK_TOOLS
+from leadhand.tools.work.web_fetch import web_fetch_tool
+from leadhand.tools.workers import worker_tools
+from leadhand.wiring import web_get
+
+PLACE = Path(__file__).parents[1] / "docs" / "reference"
+WIDTH = 100
+EFFECTS = {
+    "reads": "runs again if a crash cut it off",
+    "keyed": "happens once, however often it is called with the same id or key",
+    "effects": "is never repeated after a crash: the model is told that its outcome is unknown",
+}
+WRITTEN = "This page is written by `scripts/generate_reference.py`."
+
+
+def cli() -> Iterator[str]:
+    """The verbs, as their help has it."""
+    yield "# Command line"
+    yield f"{WRITTEN}\n\nExit codes: 0 all succeeded, 1 something failed or waits for a quota,"
+    yield "2 the manifest or the environment is wrong, 130 interrupted, 70 a bug of Leadhand's.\n"
+    group = Verbs("leadhand")
+    context = click.Context(group, info_name="leadhand", max_content_width=WIDTH)
+    for name in VERBS:
+        command = group.get_command(context, name)
+        assert command is not None
+        inner = click.Context(
+            command, info_name=name, parent=context, terminal_width=WIDTH, max_content_width=WIDTH
+        )
+        yield f"## {name}\n\n```text\n{command.get_help(inner).rstrip()}\n```\n"
+
+
+def tools() -> Iterator[str]:
+    """The tools, as models see them."""
+    yield f"# Tools\n\n{WRITTEN}\n"
+    yield "Tools of orchestration come with the role; work tools are given by `tools = [...]`.\n"
+    for kind, title in (("orchestration", "Orchestration"), ("work", "Work")):
+        yield f"## {title}\n"
+        for tool in every_tool():
+            if (tool.category == "orchestration") == (kind == "orchestration"):
+                yield from one_tool(tool)
+
+
+def every_tool() -> list[Tool]:
+    """All tools; nobody calls them here, so they need no run."""
+    nobody: Any = None
+    found = [spawn_tool(nobody, Folder(Path())), *wait_tools(nobody), *worker_tools(nobody)]
+    return [*found, *WORK_TOOLS, web_fetch_tool(web_get)]
+
+
+def one_tool(tool: Tool) -> Iterator[str]:
+    """A tool: what it does, who has it, what it takes."""
+    yield f"### {tool.name}\n\n{tool.description}\n"
+    also = f" Also called {', '.join(tool.aliases)}." if tool.aliases else ""
+    yield f"For: {', '.join(sorted(tool.roles))}. It {EFFECTS[tool.effect]}.{also}\n"
+    schema = schema_of(tool).schema
+    rows = [
+        f"| `{name}` | {shape(field)} | {'yes' if name in schema.get('required', ()) else ''} "
+        f"| {cell(field.get('description', ''))} |"
+        for name, field in schema.get("properties", {}).items()
+    ]
+    if rows:
+        yield "| argument | is | required | |\n|---|---|---|---|\n" + "\n".join(rows) + "\n"
+
+
+def shape(field: dict[str, Any]) -> str:
+    """A JSON Schema in a few words."""
+    if "anyOf" in field:
+        kinds = [shape(each) for each in field["anyOf"] if each.get("type") != "null"]
+        return " or ".join(dict.fromkeys(kinds))
+    if "enum" in field:
+        return ", ".join(f"`{each}`" for each in field["enum"])
+    kind = str(field.get("type", "anything"))
+    if kind == "array":
+        return f"list of {shape(field.get('items', {}))}"
+    low, high = field.get("minimum"), field.get("maximum")
+    if low is not None and high is not None:
+        return f"{kind}, {low} to {high}"
+    return kind
+
+
+def events() -> Iterator[str]:
+    """The events, as the log keeps them."""
+    yield f"# Events\n\n{WRITTEN}\n"
+    yield "`leadhand events RUN --json` prints each on a line with `seq`, `at`, `run_ms`, `actor`,"
+    yield "`type`, and the fields below that are set. Money is in nano-dollars, tokens are counts,"
+    yield "times in `run_ms` are milliseconds of run time. An event is stored for ever: fields may"
+    yield "be added, none changes its meaning.\n"
+    feature = ""
+    for kind in e.Event.__subclasses__():
+        section = section_of(kind)
+        if section != feature:
+            feature = section
+            yield f"## {feature}\n"
+        yield f"### {kind.__name__}\n\n{inspect.cleandoc(kind.__doc__ or '')}\n"
+        hints = get_type_hints(kind)
+        names = [name for name in kind.__struct_fields__ if name != "actor"]
+        if names:
+            fields = ", ".join(f"`{name}` ({typed(hints[name])})" for name in names)
+            yield f"Fields: {fields}.\n"
+
+
+def section_of(kind: type) -> str:
+    """The feature under which an event stands in its file."""
+    text = inspect.getsource(e)
+    before = text[: text.index(f"class {kind.__name__}(")]
+    return before.rpartition("# --- ")[2].partition("\n")[0]
+
+
+def typed(hint: object) -> str:
+    """A type in a word."""
+    name = getattr(hint, "__supertype__", hint)
+    text = getattr(name, "__name__", None) if isinstance(name, type) else str(name)
+    return str(text).replace("leadhand.domain.", "").replace("typing.", "").replace("|", "or")
+
+
+def cell(text: str) -> str:
+    """A text in a cell of a table."""
+    return text.replace("|", "\\|").replace("\n", " ")
+
+
+PAGES: dict[str, Callable[[], Iterator[str]]] = {
+    "cli.md": cli,
+    "tools.md": tools,
+    "events.md": events,
+}
+
+
+def page(name: str) -> str:
+    """The text of a page."""
+    return "\n".join(PAGES[name]()).rstrip() + "\n"
+
+
+def main() -> None:
+    """Write the pages."""
+    PLACE.mkdir(exist_ok=True)
+    for name in PAGES:
+        (PLACE / name).write_text(page(name))
+
+
+if __name__ == "__main__":
+    main()
