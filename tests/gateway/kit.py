@@ -15,10 +15,11 @@ from leadhand.model import Request
 from leadhand.models.scripted import Reply, Script
 from leadhand.store import Store
 from leadhand.stores.memory import MemoryStore
+from leadhand.stores.sqlite import SqliteStore
 from leadhand.testing.model_server import ModelServer, model_server
 from leadhand.testing.script import done
 from leadhand.testing.step import Step
-from leadhand.wiring import LiveRun, Models, make_models, start_run
+from leadhand.wiring import LiveRun, Models, make_models, resume_run, start_run
 from tests.seeds.kit import Ended
 
 MODEL = "anthropic:claude-haiku-4-5"
@@ -65,7 +66,7 @@ def manifest(
     model: str = MODEL,
     lead: Mapping[str, Any] | None = None,
     defaults: Mapping[str, Any] | None = None,
-    price: Price = UNIT,
+    prices: Mapping[str, Price] | None = None,
     **house: Any,
 ) -> Manifest:
     """A manifest of which only what a test is about has to be said."""
@@ -74,7 +75,7 @@ def manifest(
         Lead("lead", "Have it done.", Settings(**settings)),
         HouseRules(**{"max_workers": 200, "budget_nanousd": NANO, **house}),
         Settings(**(defaults or {})),
-        prices={model: price},
+        prices={model: UNIT, **(prices or {})},
     )
 
 
@@ -107,14 +108,30 @@ def owned(
         kept, runs = store or MemoryStore(), base / "runs"
         live = await start_run(kept, runs, asked, "", models=models or make_models(environ(server)))
         live.folder.path.mkdir(parents=True, exist_ok=True)
-        try:
-            meet(live)
-            finished = await asyncio.wait_for(live.go(), PATIENCE_SECS)
-            assert broken(live.engine.run) == []
-            events = [each.event for each in await live.engine.stamped()]
-            return Ended(live.engine.run, live.folder, events, finished)
-        finally:
-            await live.close()
-            await kept.close()
+        meet(live)
+        return await gone(live, kept)
 
     return asyncio.run(main())
+
+
+def resumed(base: Path, run_id: str, server: ModelServer) -> Ended:
+    """What comes of a run of a SqliteStore that goes on in this process."""
+
+    async def main() -> Ended:
+        store, runs = SqliteStore(base / "runs"), base / "runs"
+        live = await resume_run(store, runs, run_id, models=make_models(environ(server)))
+        return await gone(live, store)
+
+    return asyncio.run(main())
+
+
+async def gone(live: LiveRun, store: Store) -> Ended:
+    """The run once it is finished or suspended; its books must be in order."""
+    try:
+        finished = await asyncio.wait_for(live.go(), PATIENCE_SECS)
+        assert broken(live.engine.run) == []
+        events = [each.event for each in await live.engine.stamped()]
+        return Ended(live.engine.run, live.folder, events, finished)
+    finally:
+        await live.close()
+        await store.close()
