@@ -5,9 +5,10 @@ import getpass
 import os
 import secrets as randomness
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 import msgspec
 
@@ -32,7 +33,9 @@ from leadhand.models import names, scripted
 from leadhand.processes import Processes
 from leadhand.store import Store
 from leadhand.stores.codec import Secrets, secrets_of
+from leadhand.tool import Tool
 from leadhand.tools.call import Toolbox
+from leadhand.tools.function import missing
 from leadhand.tools.spawn import spawn_tool
 from leadhand.tools.wait import wait_tools
 from leadhand.tools.work.table import WORK_TOOLS
@@ -120,26 +123,60 @@ def with_environment(manifest: Manifest, environ: Mapping[str, str]) -> Manifest
     return msgspec.structs.replace(manifest, house=house)
 
 
+@runtime_checkable
+class Connected(Protocol):
+    """A model that keeps connections."""
+
+    async def close(self) -> None:
+        """Close those of this event loop."""
+        ...
+
+
+class Clients:
+    """The models of a process, each made once, for all its runs.
+
+    environ: where the keys are, and the vendors' variables for base URLs. scripts: models that
+    are functions, by NAME of `script:NAME`.
+    """
+
+    def __init__(
+        self,
+        environ: Mapping[str, str] = os.environ,
+        scripts: Mapping[str, scripted.Script] | None = None,
+    ) -> None:
+        self._environ = environ
+        self._made: dict[tuple[str, Provider | None], Model] = {
+            (scripted.PREFIX + name, None): scripted.ScriptedModel(script)
+            for name, script in (scripts or {}).items()
+        }
+
+    def of(self, providers: Mapping[str, Provider]) -> Models:
+        """Gives each named model of a manifest with these providers. A provider is made, and its
+        library loaded, when its first model is asked for. Raises UnknownModel, UsageError."""
+
+        def model(name: str) -> Model:
+            provider = "" if name.startswith(scripted.PREFIX) else names.split(name)[0]
+            # The models of a server share its client.
+            shared = provider in names.PROVIDERS or provider in providers
+            key = (provider if shared else name, providers.get(provider))
+            if key not in self._made:
+                self._made[key] = make_model(name, provider, self._environ, providers)
+            return self._made[key]
+
+        return model
+
+    async def close(self) -> None:
+        """Close the connections of this event loop."""
+        for model in self._made.values():
+            if isinstance(model, Connected):
+                await model.close()
+
+
 def make_models(
     environ: Mapping[str, str] = os.environ, providers: Mapping[str, Provider] | None = None
 ) -> Models:
-    """Gives each named model, made once. Raises UnknownModel, UsageError.
-
-    environ: where the keys are, and the vendors' variables for base URLs; providers: those of the
-    manifest. A provider is made, and its library loaded, when its first model is asked for.
-    """
-    given = providers or {}
-    made: dict[str, Model] = {}
-
-    def model(name: str) -> Model:
-        provider = "" if name.startswith(scripted.PREFIX) else names.split(name)[0]
-        # The models of a server share its client.
-        key = provider if provider in names.PROVIDERS or provider in given else name
-        if key not in made:
-            made[key] = make_model(name, provider, environ, given)
-        return made[key]
-
-    return model
+    """Gives each named model, made once; see `Clients`. Raises UnknownModel, UsageError."""
+    return Clients(environ).of(providers or {})
 
 
 def make_model(
@@ -224,13 +261,22 @@ class FileWords(Words):
 
 
 class LiveRun:
-    """A run that this process owns. Made by `start_run` or `resume_run`."""
+    """A run that this process owns. Made by `start_run` or `resume_run`.
+
+    tools: the work tools that the program brings along.
+    """
 
     def __init__(
-        self, store: Store, run_id: str, folder: Folder, models: Models, environ: Mapping[str, str]
+        self,
+        store: Store,
+        run_id: str,
+        folder: Folder,
+        models: Models,
+        environ: Mapping[str, str],
+        tools: Sequence[Tool] = (),
     ) -> None:
         self.store, self.run_id, self.folder = store, run_id, folder
-        self.models, self._environ = models, environ
+        self.models, self._environ, self._own_tools = models, environ, tools
         self.secrets = Secrets(secrets_of(environ))
         self.processes = Processes(run_id, folder.path)
         self.complaint = ""
@@ -264,7 +310,9 @@ class LiveRun:
     def _harness(self) -> ApiHarness:
         engine = self.engine
         tools = [*WORK_TOOLS, web_fetch_tool(web_get), spawn_tool(engine, self.folder)]
-        tools += [*wait_tools(engine), *worker_tools(engine)]
+        tools += [*wait_tools(engine), *worker_tools(engine), *self._own_tools]
+        if engine.run.manifest is not None:
+            tools += missing(engine.run.manifest.tools, self._own_tools)
         return ApiHarness(
             owner=engine,
             gateway=Gateway(engine, self.models, governor()),
@@ -290,19 +338,25 @@ async def start_run(
     models: Models | None = None,
     clock: Clock | None = None,
     environ: Mapping[str, str] = os.environ,
+    tools: Sequence[Tool] = (),
 ) -> LiveRun:
     """Make a run of a manifest and own it; `go` sets it to work.
 
-    Raises Refused (UnknownModel) before anything is made where a model is not known.
+    tools: what the program brings along, whose names the manifest holds. Raises Refused
+    (UnknownModel) before anything is made where a model is not known.
     """
     models = models or make_models(environ, manifest.providers)
     manifest = priced(with_environment(manifest, environ), models)
     run_id = new_run_id()
-    live = LiveRun(store, run_id, Folder(run_dir / run_id), models, environ)
+    live = LiveRun(store, run_id, Folder(run_dir / run_id), models, environ, tools)
     await store.create(run_id, live.secrets.clean(text))
     await live.open(clock or SystemClock())
-    await live.engine.submit(c.OwnRun(live.engine.epoch, who()))
-    await live.engine.submit(c.StartRun(run_id, manifest))
+    try:
+        await live.engine.submit(c.OwnRun(live.engine.epoch, who()))
+        await live.engine.submit(c.StartRun(run_id, manifest))
+    except BaseException:
+        await live.close()
+        raise
     return live
 
 
@@ -312,16 +366,19 @@ async def resume_run(
     run_id: str,
     *,
     models: Models | None = None,
+    clients: Clients | None = None,
     clock: Clock | None = None,
     environ: Mapping[str, str] = os.environ,
+    tools: Sequence[Tool] = (),
 ) -> LiveRun:
     """Own a run that has no owner; `go` continues it, and completes the files of a finished one.
 
     Raises UsageError where another process owns it or it never began, and, before it is touched,
     what `models` raises for one of its models.
     """
-    given = models or make_models(environ)
-    live = LiveRun(store, run_id, Folder(run_dir / run_id), given, environ)
+    clients = clients or Clients(environ)
+    given = models or clients.of({})
+    live = LiveRun(store, run_id, Folder(run_dir / run_id), given, environ, tools)
     await live.open(clock or SystemClock())
     try:
         run = live.engine.run
@@ -330,7 +387,7 @@ async def resume_run(
                 f"run {run_id} never began: the process that made it ended before. "
                 f"Dispatch its manifest again: {live.folder.manifest}"
             )
-        live.models = models or make_models(environ, run.manifest.providers)
+        live.models = models or clients.of(run.manifest.providers)
         if not over(run) or reopenable(run):
             for name in models_of(run.manifest):
                 live.models(name)

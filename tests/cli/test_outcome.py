@@ -6,7 +6,8 @@ import click
 import msgspec
 import pytest
 
-from leadhand.cli.outcome import Outcome, outcome, page, summary
+from leadhand.api.result import ending
+from leadhand.cli.outcome import Outcome, page, summary
 from leadhand.domain import commands as c
 from leadhand.domain.ids import ROOT
 from leadhand.engine.log import Stamped
@@ -18,7 +19,7 @@ RUNS = Path("/runs")
 
 def of(run: World, *, interrupted: bool = False) -> Outcome:
     lead = [Stamped(at, event) for event, at in run.log if event.actor == ROOT]
-    return outcome(run.run, lead, RUNS, interrupted=interrupted)
+    return Outcome(ending(run.run, lead), RUNS, interrupted)
 
 
 def text(found: Outcome) -> str:
@@ -40,7 +41,7 @@ def ended(final: str = REPORT, outcome: c.Outcome = "completed", error: str = ""
 )
 def test_the_exit_code_is_0_for_success_alone(final: str, status: str, code: int) -> None:
     found = of(ended(final))
-    assert (found.status, found.exit_code, found.resume) == (status, code, "")
+    assert (found.ending.status, found.exit_code, found.resume) == (status, code, "")
     assert of(ended(final), interrupted=True).exit_code == 130
 
 
@@ -48,7 +49,7 @@ def test_a_run_that_is_not_over_was_interrupted() -> None:
     run = world()
     run.turn(words="I begin.")
     found = of(run)
-    assert (found.status, found.exit_code) == ("interrupted", 130)
+    assert (found.ending.status, found.exit_code) == ("interrupted", 130)
     assert "The lead's last words\n  I begin." in text(found)
     assert text(found).endswith(f"interrupted after 0:00. To go on: {found.resume}")
     assert "summary.json" not in text(found)
@@ -112,7 +113,7 @@ def test_of_a_reopened_run_the_last_report_counts() -> None:
     assert of(run).resume.startswith("leadhand resume run")
     run.do(c.OwnRun(2, "ann"))
     run.do(c.ReopenRun())
-    assert of(run).checked is None
+    assert of(run).ending.checked is None
     assert of(run).exit_code == 130
 
 

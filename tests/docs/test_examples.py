@@ -16,6 +16,7 @@ EXAMPLES = ROOT / "examples"
 COMMANDS = {
     "01_digest": ("-m leadhand dispatch examples/01_digest/manifest.toml", "STATUS: success"),
     "02_audit": ("examples/02_audit/run.py", "STATUS: partial"),
+    "03_python": ("examples/03_python/run.py", "STATUS: success"),
 }
 
 

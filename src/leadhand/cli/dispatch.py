@@ -4,11 +4,10 @@ from pathlib import Path
 
 import click
 
-from leadhand import wiring
+from leadhand import api, wiring
 from leadhand.cli.drive import drive, quiet_option
 from leadhand.cli.options import json_option, run_dir_option
 from leadhand.load import load
-from leadhand.store import Store
 from leadhand.views.words import plain
 
 
@@ -33,7 +32,7 @@ def command(manifest: Path, run_dir: Path, as_json: bool, quiet: bool) -> int:
     for name in sorted(priced.prices.keys() - asked.prices.keys()):
         click.echo(f"warning: the model {plain(name)} is unpriced: local", err=True)
 
-    async def begin(store: Store) -> wiring.LiveRun:
-        return await wiring.start_run(store, run_dir, priced, loaded.text, models=models)
+    async def begin(leadhand: api.Leadhand) -> api.RunHandle:
+        return await leadhand.start(priced, loaded.text, models=models)
 
     return drive(run_dir, begin, as_json=as_json, quiet=quiet)

@@ -9,22 +9,22 @@ from typing import Protocol, TextIO
 
 import click
 
+from leadhand import api
+from leadhand.api.names import resume_command
+from leadhand.api.result import Ending
 from leadhand.cli import drop_output
 from leadhand.cli.aside import aside
 from leadhand.cli.ending import nobody_reads, report_bug
 from leadhand.cli.lines import Lines
-from leadhand.cli.options import opened, resume_command
-from leadhand.cli.outcome import Outcome, outcome, page, summary
+from leadhand.cli.outcome import Outcome, page, summary
 from leadhand.cli.paper import draws, flush, print_json, say
 from leadhand.cli.signals import Signals, to_stderr
-from leadhand.domain.ids import ROOT
-from leadhand.store import Store
 from leadhand.wiring import LiveRun
 
 # The first model request goes before the first picture.
 HEAD_START_SECS = 0.1
 
-Begin = Callable[[Store], Awaitable[LiveRun]]
+Begin = Callable[[api.Leadhand], Awaitable[api.RunHandle]]
 
 quiet_option = click.option("--quiet", "-q", is_flag=True, help="Show no progress.")
 
@@ -118,28 +118,26 @@ def drive(run_dir: Path, begin: Begin, *, as_json: bool, quiet: bool) -> int:
 
 async def driven(run_dir: Path, begin: Begin, *, as_json: bool, quiet: bool) -> Outcome:
     """What a run has come to."""
-    async with opened(run_dir) as store:
-        live = await begin(store)
-        try:
-            shown = shown_for(live, as_json=as_json, quiet=quiet)
-            resume = resume_command(live.run_id, run_dir)
-            with Signals(live, shown.tell, resume) as signals:
-                try:
-                    await go(live, shown)
-                except Exception:
-                    to_stderr(f"run {live.run_id} was interrupted: `{resume}` continues it")
-                    raise
-            lead = await live.engine.stamped(ROOT)
-            return outcome(live.engine.run, lead, run_dir, interrupted=signals.count > 0)
-        finally:
-            await live.close()
+    async with api.open(run_dir) as leadhand:
+        run = await begin(leadhand)
+        live = run.live
+        assert live is not None
+        shown = shown_for(live, as_json=as_json, quiet=quiet)
+        resume = resume_command(run.id, run_dir)
+        with Signals(live, shown.tell, resume) as signals:
+            try:
+                ending = await go(run, live, shown)
+            except Exception:
+                to_stderr(f"run {run.id} was interrupted: `{resume}` continues it")
+                raise
+        return Outcome(ending, run_dir, interrupted=signals.count > 0)
 
 
-async def go(live: LiveRun, shown: Shown) -> None:
-    """Let the run go on, and show it meanwhile; what goes wrong in showing does not touch it."""
+async def go(run: api.RunHandle, live: LiveRun, shown: Shown) -> Ending:
+    """What the run ends as, shown meanwhile; what goes wrong in showing does not touch it."""
     showing = asyncio.create_task(shown.run(), name="progress")
     try:
-        await live.go()
+        return await run.ended()
     finally:
         showing.cancel()
         [ended] = await asyncio.gather(showing, return_exceptions=True)

@@ -6,15 +6,11 @@ from pathlib import Path
 import click
 import msgspec
 
-from leadhand.cli.options import (
-    actor_named,
-    json_option,
-    run_argument,
-    run_dir_option,
-    with_run,
-)
+from leadhand.api import RunHandle
+from leadhand.api.names import actor_named
+from leadhand.api.standing import standing
+from leadhand.cli.options import json_option, run_argument, run_dir_option, with_run
 from leadhand.cli.paper import faint, flush, local, print_bytes, say
-from leadhand.cli.standing import standing
 from leadhand.engine import log
 from leadhand.store import Store
 from leadhand.views import timeline
@@ -36,7 +32,8 @@ def command(run: str, follow: bool, actor: str | None, run_dir: Path, as_json: b
     With --json, one object a line: seq, at, run_ms, actor, type, and the fields of the event.
     """
 
-    async def told(store: Store, run_id: str) -> None:
+    async def told(one: RunHandle) -> None:
+        store, run_id = one.store, one.id
         only = actor_named(await log.fold(store, run_id), actor) if actor else None
         last = 0
         while True:

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import click
 
-from leadhand.cli.options import json_option, opened, run_dir_option
+from leadhand import api
+from leadhand.cli.options import json_option, run_dir_option
 from leadhand.cli.paper import dollars, faint, heading, local, print_json, say, state, table
-from leadhand.cli.standing import Standing, standings
 from leadhand.views.words import clock, line
 
 COLUMNS = ("RUN", "STATUS", "LEAD", "STARTED", "TIME", "COST", "ACTORS")
@@ -34,13 +34,13 @@ def command(run_dir: Path, as_json: bool) -> None:
                 say(f"{each.run_id}  {state(each.status)}  {faint(line(each.error, 1_000))}")
 
 
-async def read(run_dir: Path) -> list[Standing]:
+async def read(run_dir: Path) -> list[api.Standing]:
     """How each run stands."""
-    async with opened(run_dir) as store:
-        return await standings(store, (await store.runs())[::-1])
+    async with api.open(run_dir) as leadhand:
+        return await leadhand.list()
 
 
-def row(run: Standing) -> tuple[str, ...]:
+def row(run: api.Standing) -> tuple[str, ...]:
     """A run as a row."""
     failed = f", {run.failed} failed" if run.failed else ""
     status = "draining" if run.draining else run.status

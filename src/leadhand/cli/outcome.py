@@ -1,20 +1,20 @@
 """Outcome: what a run has come to: the lead's report, what the log holds against it, its cost."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from msgspec import Struct, structs
 
+from leadhand.api.names import command_on, resume_command
+from leadhand.api.result import Ending
 from leadhand.cli.ending import FAILED, INTERRUPTED, SUCCEEDED
-from leadhand.cli.options import command_on, resume_command
 from leadhand.cli.paper import faint, heading, state, table
 from leadhand.domain import events as e
 from leadhand.domain.ids import ROOT
 from leadhand.domain.money import show
-from leadhand.domain.rules.run import over, reopenable
+from leadhand.domain.rules.run import over
 from leadhand.domain.state import Run
-from leadhand.engine.log import Stamped
 from leadhand.folder import Folder
 from leadhand.views import record
 from leadhand.views.cost import Cost, cost
@@ -24,20 +24,16 @@ COST_ROWS = 20
 
 
 class Outcome(Struct, frozen=True):
-    """A run at its end or interruption. words: the lead's last, whole."""
+    """A run at its end or interruption, for people and for their shells."""
 
-    run: Run
-    checked: e.ReportChecked | None
-    words: str
+    ending: Ending
     run_dir: Path
-    interrupted: bool
+    interrupted: bool = False
 
     @property
-    def status(self) -> str:
-        """How the run stands now."""
-        if over(self.run):
-            return self.run.status or "empty"
-        return "parked" if self.run.parked else "interrupted"
+    def run(self) -> Run:
+        """What is true of it."""
+        return self.ending.run
 
     @property
     def exit_code(self) -> int:
@@ -49,26 +45,7 @@ class Outcome(Struct, frozen=True):
     @property
     def resume(self) -> str:
         """The command that goes on with the run, where there is something left."""
-        left = not over(self.run) or reopenable(self.run)
-        return resume_command(self.run.id, self.run_dir) if left else ""
-
-
-def outcome(
-    run: Run, lead: Iterable[Stamped], run_dir: Path, *, interrupted: bool = False
-) -> Outcome:
-    """The outcome of a run. lead: the events of its lead."""
-    checked, words = None, ""
-    for stamped in lead:
-        match stamped.event:
-            case e.ReportChecked() as found:
-                checked = found
-            case e.TurnRecorded(words=said) | e.ActorSettled(final=said) if said:
-                words = said
-            case e.ActorContinued():
-                checked = None
-            case _:
-                pass
-    return Outcome(run, checked, words, run_dir, interrupted)
+        return resume_command(self.run.id, self.run_dir) if self.ending.resumable else ""
 
 
 def summary(found: Outcome) -> dict[str, Any]:
@@ -78,11 +55,11 @@ def summary(found: Outcome) -> dict[str, Any]:
         record.task_record(found.run.id, each, str(folder.transcript(each.id)))
         for each in found.run.records.values()
     ]
-    told = structs.asdict(record.summary(found.run, found.checked, tasks))
+    told = structs.asdict(record.summary(found.run, found.ending.checked, tasks))
     return {
         **told,
-        "status": found.status,
-        "final_message": found.words,
+        "status": found.ending.status,
+        "final_message": found.ending.words,
         "run_folder": str(folder.path),
         "resume": found.resume or None,
         "exit_code": found.exit_code,
@@ -93,7 +70,7 @@ def page(found: Outcome) -> Iterator[str]:
     """The outcome for people."""
     run = found.run
     yield from report(found)
-    mismatches = found.checked.mismatches if found.checked else ()
+    mismatches = found.ending.checked.mismatches if found.ending.checked else ()
     if mismatches:
         yield ""
         yield heading(f"The log disagrees in {counted(len(mismatches), 'point')}")
@@ -107,7 +84,7 @@ def page(found: Outcome) -> Iterator[str]:
     yield ""
     if run.parked:
         yield f"A provider's quota is used up ({line(run.parked.why, 300)})."
-    stands = f"{state(found.status)} after {clock(run.run_ms)}"
+    stands = f"{state(found.ending.status)} after {clock(run.run_ms)}"
     yield f"{heading(f'Run {run.id}')}  {stands}{advice(found)}"
 
 
@@ -115,7 +92,7 @@ def advice(found: Outcome) -> str:
     """What can be done about it now."""
     if found.resume:
         return f". To go on: {found.resume}"
-    if found.status != "succeeded":
+    if found.ending.status != "succeeded":
         return f". For the reasons: {command_on('why', found.run.id, found.run_dir)}"
     return ""
 
@@ -123,20 +100,20 @@ def advice(found: Outcome) -> str:
 def report(found: Outcome) -> Iterator[str]:
     """The lead's final message; where it gave no report, the one that was written from the log."""
     lead = found.run.records.get(ROOT)
-    written = found.checked is not None and found.checked.by == "runtime"
-    if lead is None and not found.words:
+    written = found.ending.checked is not None and found.ending.checked.by == "runtime"
+    if lead is None and not found.ending.words:
         return
     yield ""
-    if found.run.led and found.words:
+    if found.run.led and found.ending.words:
         yield heading("Report" if lead and not written else "The lead's last words")
-        yield from (f"  {each}".rstrip() for each in plain(found.words).strip().split("\n"))
+        yield from (f"  {each}".rstrip() for each in plain(found.ending.words).strip().split("\n"))
     if found.run.led and lead is not None and lead.error:
         yield f"  The lead settled as {lead.status}: {line(lead.error, 500)}"
-    if written and found.checked is not None:
+    if written and found.ending.checked is not None:
         yield ""
         title = "Report, written from the log because the lead gave none"
         yield heading(title if found.run.led else "Report")
-        yield from (f"  {each}" for each in written_out(found.checked.report))
+        yield from (f"  {each}" for each in written_out(found.ending.checked.report))
 
 
 def written_out(given: e.Report) -> Iterator[str]:

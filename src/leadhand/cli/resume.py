@@ -4,10 +4,9 @@ from pathlib import Path
 
 import click
 
-from leadhand import wiring
+from leadhand import api
 from leadhand.cli.drive import drive, quiet_option
-from leadhand.cli.options import json_option, run_argument, run_dir_option, run_named
-from leadhand.store import Store
+from leadhand.cli.options import json_option, run_argument, run_dir_option
 
 
 @click.command("resume")
@@ -21,8 +20,7 @@ def command(run: str, run_dir: Path, as_json: bool, quiet: bool) -> int:
     Every actor goes on in mid-conversation. A finished run prints its result again.
     """
 
-    async def begin(store: Store) -> wiring.LiveRun:
-        run_id = run_named(await store.runs(), run, run_dir)
-        return await wiring.resume_run(store, run_dir, run_id)
+    async def begin(leadhand: api.Leadhand) -> api.RunHandle:
+        return await leadhand.resume(run)
 
     return drive(run_dir, begin, as_json=as_json, quiet=quiet)

@@ -5,16 +5,10 @@ from pathlib import Path
 
 import click
 
-from leadhand.cli.options import (
-    command_on,
-    json_option,
-    resume_command,
-    run_argument,
-    run_dir_option,
-    with_run,
-)
+from leadhand.api import RunHandle, Standing
+from leadhand.api.names import command_on, resume_command
+from leadhand.cli.options import json_option, run_argument, run_dir_option, with_run
 from leadhand.cli.paper import dollars, heading, local, print_json, say, state, table
-from leadhand.cli.standing import Standing, standing
 from leadhand.views.words import line, span
 
 
@@ -24,7 +18,7 @@ from leadhand.views.words import line, span
 @json_option
 def command(run: str, run_dir: Path, as_json: bool) -> None:
     """How one run stands."""
-    found = asyncio.run(with_run(run_dir, run, standing))
+    found = asyncio.run(with_run(run_dir, run, RunHandle.status))
     if as_json:
         print_json(found)
         return

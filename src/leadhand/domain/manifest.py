@@ -111,10 +111,11 @@ class Manifest(Struct, frozen=True, omit_defaults=True):
 
     prices: the operator's own, by model, before the built-in table. providers: servers of models,
     by the name that stands before the colon of a model's. tasks: what is done where there is no
-    lead; `lead` then only gives the run its name.
+    lead; `lead` then only gives the run its name. tools: work tools that the program which
+    dispatched the run brings along.
     """
 
-    # A golden log is written again as it was: all but the providers are in every log, even empty.
+    # A golden log is written again as it was: what is not in every log is not written when empty.
     lead: Lead
     house: HouseRules = field(default_factory=HouseRules)
     defaults: Settings = field(default_factory=Settings)
@@ -122,6 +123,7 @@ class Manifest(Struct, frozen=True, omit_defaults=True):
     prices: dict[str, Price] = field(default_factory=_written)
     providers: dict[str, Provider] = {}
     tasks: tuple[Task, ...] = ()
+    tools: tuple[str, ...] = ()
 
     def every_settings(self) -> Iterator[Settings]:
         """All settings that the operator gives."""

@@ -3,6 +3,7 @@
 import re
 import stat
 import tomllib
+from collections.abc import Callable, Collection
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 
@@ -25,8 +26,11 @@ class Loaded(Struct, frozen=True):
     warnings: list[str]
 
 
-def load(path: Path) -> Loaded:
-    """The manifest in a file. Raises ManifestError with all its faults."""
+Change = Callable[[dict[str, object]], None]
+
+
+def load(path: Path, *, tools: Collection[str] = (), change: Change | None = None) -> Loaded:
+    """The manifest in a file; see `parse`. Raises ManifestError with all its faults."""
     file = str(path)
     try:
         mode = path.stat().st_mode
@@ -49,13 +53,22 @@ def load(path: Path) -> Loaded:
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise _error(file, "is not UTF-8 text", "Save it as UTF-8", line) from error
-    return parse(text, file, path.absolute().parent)
+    return parse(text, file, path.absolute().parent, tools=tools, change=change)
 
 
-def parse(text: str, file: str, base: Path) -> Loaded:
+def parse(
+    text: str,
+    file: str,
+    base: Path,
+    *,
+    tools: Collection[str] = (),
+    change: Change | None = None,
+) -> Loaded:
     """The manifest in a text. Raises ManifestError with all its faults.
 
-    file: what faults call it. base: the directory that its relative paths start from.
+    file: what faults call it. base: the directory that its relative paths start from. tools: work
+    tools that there are beside Leadhand's own. change: what is done to its tables before they are
+    read.
     """
     text = text.removeprefix("\ufeff")
     try:
@@ -65,8 +78,11 @@ def parse(text: str, file: str, base: Path) -> Loaded:
     if size > SIZE_MAX:
         raise _too_large(file)
     lines = locate(text)
-    report = Report(file, lines)
-    manifest = sections.manifest(Section(report, _values(text, file, lines)), base)
+    report = Report(file, lines, tools)
+    values = _values(text, file, lines)
+    if change is not None:
+        change(values)
+    manifest = sections.manifest(Section(report, values), base)
     if report.faults:
         raise ManifestError(report.faults)
     return Loaded(manifest, text, report.warnings)

@@ -38,8 +38,9 @@ _SHOWN_MAX = 60
 class Report:
     """What was found in one manifest: faults, and warnings in the same form."""
 
-    def __init__(self, file: str, lines: Lines) -> None:
-        self.file, self.lines = file, lines
+    def __init__(self, file: str, lines: Lines, tools: Collection[str] = ()) -> None:
+        """tools: work tools that there are beside Leadhand's own."""
+        self.file, self.lines, self.tools = file, lines, tools
         self._faults: list[Fault] = []
         self._warnings: list[Fault] = []
         self._left_out = 0

@@ -71,6 +71,7 @@ def manifest(top: Section, base: Path) -> Manifest:
         tasks=_tasks(top, house, agents, general, base),
         prices=_prices(top.table("prices")),
         providers=providers.read(top.table("providers")),
+        tools=tuple(top.report.tools),
     )
 
 

@@ -21,10 +21,7 @@ TOKENS_MAX = 1_000_000
 COMPACT_MIN = 4_000
 EFFORTS: tuple[Effort, ...] = get_args(Effort)
 
-_TOOLS_MEND = (
-    f"The work tools are {', '.join(KNOWN_TOOLS)}; "
-    "tools of orchestration come with the role and are not listed"
-)
+_TOOLS_MEND = "tools of orchestration come with the role and are not listed"
 # A scripted model is named by the path of its file, which may hold spaces.
 _MODEL = re.compile(r"script:[^\n]{1,4000}|\S{1,200}")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,255}")
@@ -78,16 +75,18 @@ def _tools(section: Section) -> tuple[str, ...] | None:
     names = section.texts("tools", ENTRIES_MAX)
     if names is None:
         return None
+    known = (*KNOWN_TOOLS, *section.report.tools)
     chosen: dict[str, None] = {}
     for index, name in names:
-        if name in KNOWN_TOOLS:
+        if name in known:
             chosen[name] = None
         else:
             section.fault(
                 "tools",
                 index,
                 message=f"unknown tool {quoted(name)}",
-                mend=section.near(name, KNOWN_TOOLS) or _TOOLS_MEND,
+                mend=section.near(name, known)
+                or f"The work tools are {', '.join(known)}; {_TOOLS_MEND}",
             )
     return tuple(chosen)
 

@@ -32,6 +32,10 @@ class AnthropicModel:
         """server: its URL is the one that /v1/messages is appended to."""
         self._http, self._server = http, server
 
+    async def close(self) -> None:
+        """Close the connections of this event loop."""
+        await self._http.close()
+
     def price(self, name: str) -> Price | None:
         """Servers of this machine cost nothing unless the operator says so."""
         return Price() if self._server.local else None

@@ -49,6 +49,10 @@ class OpenAiChatModel:
         self._http, self._server = http, server
         self._limit_names: dict[str, str] = {}
 
+    async def close(self) -> None:
+        """Close the connections of this event loop."""
+        await self._http.close()
+
     def price(self, name: str) -> Price | None:
         """Servers of this machine cost nothing unless the operator says so."""
         return Price() if self._server.local else None

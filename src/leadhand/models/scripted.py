@@ -87,10 +87,15 @@ def counted(request: Request, blocks: list[Block]) -> Usage:
 
 def absolute(name: str, base: Path) -> str:
     """A script's name with its file made absolute; other models' names as they are."""
-    if not name.startswith(PREFIX):
+    if not name.startswith(PREFIX) or is_given(name):
         return name
     path, colon, function = name.removeprefix(PREFIX).partition(":")
     return f"{PREFIX}{(base / Path(path).expanduser()).resolve()}{colon}{function}"
+
+
+def is_given(name: str) -> bool:
+    """Whether a model is `script:NAME`: a function that a program gives, not one of a file."""
+    return name.startswith(PREFIX) and name.removeprefix(PREFIX).isidentifier()
 
 
 def replies(lines: list[Reply]) -> Script:
@@ -117,6 +122,11 @@ def load_script(name: str) -> Script:
     UsageError, which says what is wrong with the file.
     """
     path_text, _, function = name.removeprefix(PREFIX).partition(":")
+    if is_given(name):
+        raise UsageError(
+            f"{name}: it is a Python function, which this process was not given. The program that "
+            f'has it names it: leadhand.open(models={{"{path_text}": ...}})'
+        )
     path = Path(path_text)
     if not path.is_file():
         raise UsageError(f"{name}: there is no file {path}")

@@ -99,11 +99,25 @@ def gist(args: dict[str, Any]) -> str:
 
 
 def schema_of(tool: Tool) -> ToolSchema:
-    """A tool as a model sees it; its JSON Schema has no references."""
-    schema = msgspec.json.schema(tool.args)
-    found = schema.get("$defs", {}).get(tool.args.__name__, schema)
-    plain = {key: value for key, value in found.items() if key != "title"}
-    return ToolSchema(tool.name, tool.description, plain)
+    """A tool as a model sees it; its JSON Schema has no references.
+
+    Raises RecursionError where a type of its arguments contains itself.
+    """
+    (found,), parts = msgspec.json.schema_components([tool.args], ref_template="{name}")
+    found = plain(found, parts)
+    return ToolSchema(tool.name, tool.description, {k: found[k] for k in found if k != "title"})
+
+
+def plain(schema: Any, parts: dict[str, Any]) -> Any:
+    """A schema with what it refers to put in its place."""
+    if isinstance(schema, list):
+        return [plain(each, parts) for each in schema]
+    if not isinstance(schema, dict):
+        return schema
+    if "$ref" in schema:
+        own = {key: value for key, value in schema.items() if key != "$ref"}
+        return plain(parts[schema["$ref"]], parts) | own
+    return {key: plain(value, parts) for key, value in schema.items()}
 
 
 def parsed(tool: Tool, args: dict[str, Any]) -> Any:

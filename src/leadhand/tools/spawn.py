@@ -103,10 +103,12 @@ def spawn_tool(owner: Owner, folder: Folder) -> Tool:
             already=not events,
         )
 
+    own = owner.run.manifest.tools if owner.run.manifest else ()
     return Tool(
         name="spawn_worker",
         description="Start a worker in the background and get its worker_id at once. It runs "
-        "concurrently with you; wait for it with wait_actor.",
+        "concurrently with you; wait for it with wait_actor."
+        + (f" Beside the usual work tools it may be given {', '.join(own)}." if own else ""),
         args=SpawnWorker,
         roles=LEADS,
         effect="keyed",

@@ -110,10 +110,11 @@ def made(run: Run, parent: Actor, command: c.SpawnActor) -> e.ActorSpawned:
     own = agent.settings if agent else Settings()
     inherited = Settings(model=parent.model or None)
     settings = with_limit(layered(command.settings, own, run.manifest.defaults, inherited, BASE))
-    unknown = [tool for tool in settings.tools or () if tool not in KNOWN_TOOLS]
+    every = (*KNOWN_TOOLS, *run.manifest.tools)
+    unknown = [tool for tool in settings.tools or () if tool not in every]
     if unknown:
         names = ", ".join(one_line(tool, 40) for tool in unknown)
-        raise InvalidArguments(f"unknown tools: {names}; known: {', '.join(KNOWN_TOOLS)}")
+        raise InvalidArguments(f"unknown tools: {names}; known: {', '.join(every)}")
     price = price_of(run.manifest, settings.model or "")
     history = run.history.get(f"{command.agent}|{settings.model}", [])
     estimate = 0

@@ -2,7 +2,7 @@
 
 import pytest
 
-from leadhand.cli.standing import of, standings
+from leadhand.api.standing import of, standings
 from leadhand.domain import commands as c
 from leadhand.stores.memory import MemoryStore
 from leadhand.views.head import Head, head, head_of

@@ -1,4 +1,4 @@
-"""Options: how the user's words for runs and actors are read."""
+"""Names: how the user's words for runs and actors are read."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from leadhand import wiring
-from leadhand.cli.options import actor_named, command_on, resume_command, run_named
+from leadhand.api.names import actor_named, command_on, resume_command, run_named
 from leadhand.errors import UsageError
 from tests.views.kit import world
 

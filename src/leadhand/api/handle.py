@@ -1,0 +1,218 @@
+"""Handle: one run as a program has it, whether this process works on it or another does."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from msgspec import Struct
+
+from leadhand.api.happened import Event, happened
+from leadhand.api.look import look
+from leadhand.api.names import actor_named
+from leadhand.api.orders import cancelling, deliver, letter
+from leadhand.api.result import Ending, Result, ending, result
+from leadhand.api.standing import Standing, standing
+from leadhand.domain import commands as c
+from leadhand.domain.clock import Now
+from leadhand.domain.evolve import evolve
+from leadhand.domain.ids import ROOT
+from leadhand.domain.state import Run
+from leadhand.engine import log
+from leadhand.engine.log import Stamped
+from leadhand.errors import StoreError, UsageError
+from leadhand.folder import Folder
+from leadhand.store import Store
+from leadhand.views import cost, tree, why, why_run
+from leadhand.wiring import LiveRun
+
+WATCH_SECS = 0.25
+ROWS = 1_000
+
+
+class Cancelled(Struct, frozen=True):
+    """What was cancelled: an actor's path, or `run ID`. by_owner: whether a process that works on
+    the run did it; where nobody does, the run settles when it is resumed."""
+
+    what: str
+    by_owner: bool
+
+
+class RunHandle:
+    """One run. Made by `Leadhand.dispatch`, `resume` and `run`.
+
+    id: its id. folder: where its files are, absolute. warnings: what may surprise in its manifest,
+    where it was dispatched here. Every method may raise StoreError, and does so once the Leadhand
+    that gave the handle is closed.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        run_dir: Path,
+        run_id: str,
+        live: LiveRun | None = None,
+        warnings: Sequence[str] = (),
+    ) -> None:
+        self.id, self.folder, self.warnings = run_id, run_dir / run_id, tuple(warnings)
+        self.live = live
+        self.store, self._run_dir = store, run_dir
+        self._work: asyncio.Task[Ending] | None = None
+        self._told = False
+
+    def __repr__(self) -> str:
+        return f"RunHandle({self.id!r})"
+
+    async def status(self) -> Standing:
+        """How the run stands, at the price of reading one row."""
+        return await standing(self.store, self.id)
+
+    async def events(self, *, follow: bool = True, after: int = 0) -> AsyncIterator[Event]:
+        """The events with seq > after, in order. follow: go on as long as somebody works on the
+        run; otherwise as far as its log goes now."""
+        async for stamped in self._stamped(follow=follow, after=after):
+            yield happened(stamped)
+
+    async def result(self) -> Result:
+        """Wait until nobody works on the run any more; what it has come to.
+
+        Cancelling this leaves the run at work. Raises what stopped the work of this process, such
+        as StoreError where the disk is full.
+        """
+        return result(await self.ended(), Folder(self.folder))
+
+    async def drain(self) -> None:
+        """Let nothing new start and tell everybody to wrap up, within the grace period of the
+        manifest; whoever works on the run then lets go of it, and it can be resumed.
+
+        Raises Refused where it is finished, UsageError where nobody works on it.
+        """
+        if (live := self._mine()) is not None:
+            await live.engine.submit(c.DrainRun())
+        elif await self.store.held(self.id):
+            await deliver(self.store, self.id, letter(c.DrainRun()))
+        else:
+            raise UsageError(f"nobody works on run {self.id}: there is nothing to drain")
+
+    async def cancel(self, actor: str | None = None, reason: str = "") -> Cancelled:
+        """End the run, or one actor and all below it: root/W3, W3 or a label. Done once it is
+        decided; `result` waits until all have ended.
+
+        Raises Refused where it is finished or settled already, UsageError where there is no such
+        actor or the owner of the run gives no answer.
+        """
+        reason = reason or "cancelled by the operator"
+        if (live := self._mine()) is not None:
+            order = cancelling(live.engine.run, actor, reason)
+            with suppress(StoreError):
+                await live.engine.submit(order)
+                return self._cancelled(order, by_owner=True)
+            # This process has just let go of the run.
+            await self._quiet()
+        order = cancelling(await log.fold(self.store, self.id), actor, reason)
+        by_owner = await deliver(self.store, self.id, letter(order))
+        return self._cancelled(order, by_owner=by_owner)
+
+    async def why(self, actor: str | None = None) -> list[why.Why]:
+        """Why an actor waits, failed or never started, in sentences; without one, the run, and
+        each actor of it that lives or failed. Raises UsageError where there is no such actor."""
+        run, scene = await look(self.store, self.id, self._run_dir)
+        if actor:
+            return [why.actor(run, actor_named(run, actor), scene)]
+        return [
+            why_run.whole_run(run, scene),
+            *(why.actor(run, each, scene) for each in why_run.unwell(run)),
+        ]
+
+    async def tree(self, rows: int = ROWS) -> tree.Tree:
+        """The run at a glance, in at most this many rows: its actors and what each does."""
+        run, now = await self._now()
+        return tree.tree(run, now, rows)
+
+    async def cost(self, rows: int = ROWS) -> cost.Cost:
+        """What the run has cost so far, by actor and by model, in nano-dollars."""
+        run, _ = await self._now()
+        return cost.cost(run, rows)
+
+    def suspend(self) -> None:
+        """Stop the work of this process at once; nothing is settled, and the run can be resumed.
+        Does nothing where this process does not work on it."""
+        if (live := self._mine()) is not None:
+            live.conductor().suspend()
+
+    # What follows is for `Leadhand` and the command line.
+
+    def begin(self, after: Callable[["RunHandle"], None]) -> None:
+        """Set a run that this process owns to work; after: is called when it no longer does."""
+        assert self.live is not None
+        self._work = asyncio.create_task(work(self.live), name=f"run {self.id}")
+        self._work.add_done_callback(lambda task: after(self))
+
+    async def ended(self) -> Ending:
+        """See `result`."""
+        if self._work is not None:
+            try:
+                return await asyncio.shield(self._work)
+            except Exception:
+                self._told = True
+                raise
+        run, lead = Run(), list[Stamped]()
+        async for stamped in self._stamped(follow=True):
+            evolve(run, stamped.event, stamped.at)
+            if stamped.event.actor == ROOT:
+                lead.append(stamped)
+        return ending(run, lead)
+
+    @property
+    def task(self) -> asyncio.Task[Ending] | None:
+        """The work of this process."""
+        return self._work
+
+    def failure(self) -> BaseException | None:
+        """What stopped the work, where nobody has asked for its result."""
+        task = self._work
+        if task is None or self._told or not task.done() or task.cancelled():
+            return None
+        return task.exception()
+
+    async def _stamped(self, *, follow: bool, after: int = 0) -> AsyncIterator[Stamped]:
+        while True:
+            # Asked first: what is written between the look and the reading is still read.
+            last = not follow or not await self.store.held(self.id)
+            async for stamped in log.events(self.store, self.id, after):
+                after = stamped.at.seq
+                yield stamped
+            if last:
+                return
+            await self.store.watch(self.id, after, WATCH_SECS)
+
+    def _mine(self) -> LiveRun | None:
+        """The run, while this process works on it."""
+        return self.live if self._work is not None and not self._work.done() else None
+
+    async def _quiet(self) -> None:
+        if self._work is not None:
+            await asyncio.wait([self._work])
+
+    async def _now(self) -> tuple[Run, Now]:
+        """What is true of the run, and its time."""
+        if (live := self._mine()) is not None:
+            with suppress(StoreError):
+                await live.engine.flush()
+                return live.engine.run, live.engine.now()
+            await self._quiet()
+        run, scene = await look(self.store, self.id, self._run_dir)
+        return run, scene.now
+
+    def _cancelled(self, order: c.CancelActor | c.CancelRun, *, by_owner: bool) -> Cancelled:
+        what = order.actor if isinstance(order, c.CancelActor) else f"run {self.id}"
+        return Cancelled(what, by_owner)
+
+
+async def work(live: LiveRun) -> Ending:
+    """Work on a run until it is finished or let go of, and give it back."""
+    try:
+        await live.go()
+        return ending(live.engine.run, await live.engine.stamped(ROOT))
+    finally:
+        await live.close()
