@@ -8,6 +8,7 @@ A test holds the pages against what this would write.
 import inspect
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, get_type_hints
 
 import click
@@ -15,6 +16,7 @@ import click
 from leadhand.cli import VERBS
 from leadhand.cli.group import Verbs
 from leadhand.domain import events as e
+from leadhand.domain.state import Run
 from leadhand.folder import Folder
 from leadhand.tool import Tool
 from leadhand.tools.call import schema_of
@@ -64,7 +66,7 @@ def tools() -> Iterator[str]:
 
 def every_tool() -> list[Tool]:
     """All tools; nobody calls them here, so they need no run."""
-    nobody: Any = None
+    nobody: Any = SimpleNamespace(run=Run())
     found = [spawn_tool(nobody, Folder(Path())), *wait_tools(nobody), *worker_tools(nobody)]
     return [*found, *WORK_TOOLS, web_fetch_tool(web_get)]
 

@@ -10,14 +10,10 @@ from functools import cache
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
-import msgspec
-
 from leadhand.domain import commands as c
 from leadhand.domain.ids import ActorId
-from leadhand.domain.manifest import Manifest, Provider, Settings
-from leadhand.domain.prices import listed
+from leadhand.domain.manifest import Manifest, Provider
 from leadhand.domain.rules.run import over, reopenable
-from leadhand.domain.text import one_line
 from leadhand.engine.clock import Clock, SystemClock
 from leadhand.engine.conductor import Conductor
 from leadhand.engine.engine import Engine
@@ -25,6 +21,7 @@ from leadhand.engine.inbox import Inbox
 from leadhand.engine.projections import Projections
 from leadhand.errors import UsageError
 from leadhand.folder import Folder
+from leadhand.freeze import Models, models_of, priced, with_environment
 from leadhand.gateway.gateway import Gateway
 from leadhand.gateway.pace import Governor
 from leadhand.harnesses.api import ApiHarness, Words
@@ -43,9 +40,6 @@ from leadhand.tools.work.web_fetch import Get, web_fetch_tool
 from leadhand.tools.workers import worker_tools
 
 ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"
-AT_A_TIME = "ANTHROPIC_MAX_CONCURRENT"
-PARALLEL_MAX = 1_000
-Models = Callable[[str], Model]
 
 
 def new_run_id() -> str:
@@ -78,49 +72,6 @@ def open_store(run_dir: Path) -> Store:
     from leadhand.stores.sqlite import SqliteStore
 
     return SqliteStore(run_dir)
-
-
-def with_absolute_scripts(manifest: Manifest, base: Path) -> Manifest:
-    """The manifest with the files of its scripted models made absolute."""
-
-    def fixed(settings: Settings) -> Settings:
-        if settings.model is None:
-            return settings
-        return msgspec.structs.replace(settings, model=scripted.absolute(settings.model, base))
-
-    lead = msgspec.structs.replace(manifest.lead, settings=fixed(manifest.lead.settings))
-    agents = {
-        name: msgspec.structs.replace(agent, settings=fixed(agent.settings))
-        for name, agent in manifest.agents.items()
-    }
-    tasks = tuple(
-        msgspec.structs.replace(task, settings=fixed(task.settings)) for task in manifest.tasks
-    )
-    prices = {scripted.absolute(name, base): price for name, price in manifest.prices.items()}
-    return msgspec.structs.replace(
-        manifest,
-        lead=lead,
-        defaults=fixed(manifest.defaults),
-        agents=agents,
-        tasks=tasks,
-        prices=prices,
-    )
-
-
-def with_environment(manifest: Manifest, environ: Mapping[str, str]) -> Manifest:
-    """The manifest with what the environment says where it says nothing itself: how many tasks
-    run at a time. Raises UsageError."""
-    given = environ.get(AT_A_TIME, "").strip()
-    house = manifest.house
-    if not manifest.tasks or house.max_parallel_tasks is not None or not given:
-        return manifest
-    if not given.isascii() or not given.isdigit() or not 1 <= int(given) <= PARALLEL_MAX:
-        raise UsageError(
-            f"{AT_A_TIME} must be a whole number from 1 to {PARALLEL_MAX}, found "
-            f"{one_line(given, 40)!r}"
-        )
-    house = msgspec.structs.replace(house, max_parallel_tasks=int(given))
-    return msgspec.structs.replace(manifest, house=house)
 
 
 @runtime_checkable
@@ -196,25 +147,6 @@ def make_model(
             f'the model "{name}" is of the provider "{provider}", which is not known here'
         ) from error
     return provided(name, Secrets(secrets_of(environ)).clean)
-
-
-def priced(manifest: Manifest, models: Models) -> Manifest:
-    """The manifest with the prices that servers themselves give, of models that have no other;
-    they hold for the whole run. Raises what `models` raises for one of the manifest's models."""
-    found = {}
-    for name in models_of(manifest):
-        model = models(name)
-        if not name.startswith(scripted.PREFIX) and listed(manifest, name) is None:
-            price = model.price(name)
-            if price is not None:
-                found[name] = price
-    return msgspec.structs.replace(manifest, prices=manifest.prices | found)
-
-
-def models_of(manifest: Manifest) -> list[str]:
-    """The models that a manifest names."""
-    every = manifest.every_settings()
-    return list(dict.fromkeys(settings.model for settings in every if settings.model))
 
 
 def web_get() -> Get:

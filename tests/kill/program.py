@@ -17,7 +17,7 @@ from typing import Literal
 import msgspec
 from msgspec import Struct
 
-from leadhand import wiring
+from leadhand import freeze, wiring
 from leadhand.domain import commands as c
 from leadhand.domain.money import Price
 from leadhand.errors import LeadhandError, StoreError
@@ -128,7 +128,7 @@ class KillingModel:
         return answer
 
 
-def killing(models: wiring.Models, point: Point) -> wiring.Models:
+def killing(models: freeze.Models, point: Point) -> freeze.Models:
     """The models, made deadly."""
     made: dict[str, Model] = {}
 
@@ -164,13 +164,13 @@ def keepers(run_id: str) -> list[int]:
     return found
 
 
-async def main(verb: str, run_dir: Path, what: str, point: Point, models: wiring.Models) -> None:
+async def main(verb: str, run_dir: Path, what: str, point: Point, models: freeze.Models) -> None:
     """Own the run and work until it is over, or until death."""
     store = KillingStore(run_dir, point)
     if verb == "start":
         path = Path(what)
         loaded = load(path)
-        asked = wiring.with_absolute_scripts(loaded.manifest, path.absolute().parent)
+        asked = freeze.with_absolute_scripts(loaded.manifest, path.absolute().parent)
         live = await wiring.start_run(store, run_dir, asked, loaded.text, models=models)
     else:
         live = await wiring.resume_run(store, run_dir, what, models=models)
@@ -188,7 +188,7 @@ async def drain(live: wiring.LiveRun) -> None:
     await live.engine.submit(c.DrainRun())
 
 
-def carry_out(words: list[str], deadly: Callable[[Point], wiring.Models]) -> None:
+def carry_out(words: list[str], deadly: Callable[[Point], freeze.Models]) -> None:
     """Do what a command line says. deadly: gives the models that die at a point."""
     verb, run_dir, what, given = words
     point = msgspec.json.decode(given, type=Point)

@@ -4,12 +4,12 @@ import os
 import re
 import sys
 
+from leadhand.freeze import Models
 from leadhand.model import Model
 from leadhand.models import anthropic, names, openai
 from leadhand.models.anthropic import AnthropicModel
 from leadhand.models.http import Http, Post, Take
 from leadhand.models.openai_responses import OpenAiModel
-from leadhand.wiring import Models
 from tests.kill.program import Point, carry_out, die
 
 # The first piece of a text or of arguments, in either provider's words.

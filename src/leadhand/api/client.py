@@ -8,7 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from leadhand import wiring
+from leadhand import freeze, wiring
 from leadhand.api import toml
 from leadhand.api.handle import RunHandle
 from leadhand.api.names import run_named
@@ -157,7 +157,7 @@ class Leadhand:
         """
         given = read(manifest, [each.name for each in self._tools], changing(model, directory))
         loaded, base = given
-        asked = wiring.with_absolute_scripts(loaded.manifest, base)
+        asked = freeze.with_absolute_scripts(loaded.manifest, base)
         return await self.start(asked, loaded.text, warnings=loaded.warnings)
 
     async def resume(self, run_id: str) -> RunHandle:
@@ -197,7 +197,7 @@ class Leadhand:
         manifest: Manifest,
         text: str,
         *,
-        models: wiring.Models | None = None,
+        models: freeze.Models | None = None,
         warnings: Sequence[str] = (),
     ) -> RunHandle:
         """Start a run of a manifest that is loaded. text: as its run keeps it."""

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from leadhand import api, wiring
+from leadhand import api, freeze, wiring
 from leadhand.cli.drive import drive, quiet_option
 from leadhand.cli.options import json_option, run_dir_option
 from leadhand.load import load
@@ -25,10 +25,10 @@ def command(manifest: Path, run_dir: Path, as_json: bool, quiet: bool) -> int:
     loaded = load(manifest)
     for warning in loaded.warnings:
         click.echo(f"warning: {plain(warning)}", err=True)
-    asked = wiring.with_absolute_scripts(loaded.manifest, manifest.absolute().parent)
+    asked = freeze.with_absolute_scripts(loaded.manifest, manifest.absolute().parent)
     # Loaded here, where Ctrl-C still ends a script that does not return.
     models = wiring.make_models(providers=asked.providers)
-    priced = wiring.priced(asked, models)
+    priced = freeze.priced(asked, models)
     for name in sorted(priced.prices.keys() - asked.prices.keys()):
         click.echo(f"warning: the model {plain(name)} is unpriced: local", err=True)
 

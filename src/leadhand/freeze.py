@@ -1,0 +1,78 @@
+"""Freeze: what a manifest becomes before its run keeps it: nothing outside may change it later."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from msgspec.structs import replace
+
+from leadhand.domain.manifest import Manifest, Settings
+from leadhand.domain.prices import listed
+from leadhand.domain.text import one_line
+from leadhand.errors import UsageError
+from leadhand.model import Model
+from leadhand.models import scripted
+
+AT_A_TIME = "ANTHROPIC_MAX_CONCURRENT"
+PARALLEL_MAX = 1_000
+# Gives the model of a name; raises UnknownModel.
+Models = Callable[[str], Model]
+
+
+def with_absolute_scripts(manifest: Manifest, base: Path) -> Manifest:
+    """The manifest with the files of its scripted models made absolute."""
+
+    def fixed(settings: Settings) -> Settings:
+        if settings.model is None:
+            return settings
+        return replace(settings, model=scripted.absolute(settings.model, base))
+
+    lead = replace(manifest.lead, settings=fixed(manifest.lead.settings))
+    agents = {
+        name: replace(agent, settings=fixed(agent.settings))
+        for name, agent in manifest.agents.items()
+    }
+    tasks = tuple(replace(task, settings=fixed(task.settings)) for task in manifest.tasks)
+    prices = {scripted.absolute(name, base): price for name, price in manifest.prices.items()}
+    return replace(
+        manifest,
+        lead=lead,
+        defaults=fixed(manifest.defaults),
+        agents=agents,
+        tasks=tasks,
+        prices=prices,
+    )
+
+
+def with_environment(manifest: Manifest, environ: Mapping[str, str]) -> Manifest:
+    """The manifest with what the environment says where it says nothing itself: how many tasks
+    run at a time. Raises UsageError."""
+    given = environ.get(AT_A_TIME, "").strip()
+    house = manifest.house
+    if not manifest.tasks or house.max_parallel_tasks is not None or not given:
+        return manifest
+    if not given.isascii() or not given.isdigit() or not 1 <= int(given) <= PARALLEL_MAX:
+        raise UsageError(
+            f"{AT_A_TIME} must be a whole number from 1 to {PARALLEL_MAX}, found "
+            f"{one_line(given, 40)!r}"
+        )
+    house = replace(house, max_parallel_tasks=int(given))
+    return replace(manifest, house=house)
+
+
+def priced(manifest: Manifest, models: Models) -> Manifest:
+    """The manifest with the prices that servers themselves give, of models that have no other;
+    they hold for the whole run. Raises what `models` raises for one of the manifest's models."""
+    found = {}
+    for name in models_of(manifest):
+        model = models(name)
+        if not name.startswith(scripted.PREFIX) and listed(manifest, name) is None:
+            price = model.price(name)
+            if price is not None:
+                found[name] = price
+    return replace(manifest, prices=manifest.prices | found)
+
+
+def models_of(manifest: Manifest) -> list[str]:
+    """The models that a manifest names."""
+    every = manifest.every_settings()
+    return list(dict.fromkeys(settings.model for settings in every if settings.model))
