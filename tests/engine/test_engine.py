@@ -11,6 +11,7 @@ from leadhand.domain import events as e
 from leadhand.domain import evolve as table
 from leadhand.domain.ids import ROOT, ActorId, CallId
 from leadhand.domain.manifest import HouseRules, Lead, Manifest, Settings
+from leadhand.domain.money import Usage
 from leadhand.engine import engine as engine_module
 from leadhand.engine.clock import SystemClock
 from leadhand.engine.engine import Engine
@@ -25,6 +26,7 @@ from leadhand.errors import (
     UnknownActor,
     UsageError,
 )
+from leadhand.harness import MONEY
 from leadhand.store import Letter, Row
 from leadhand.stores.memory import Memory, MemoryStore
 
@@ -346,6 +348,25 @@ def test_watchers_of_a_key_are_told_after_the_commit() -> None:
             await asking
             assert of_worker.is_set()
             assert not of_root.is_set()
+
+    with_engine(deed)
+
+
+def test_watchers_of_an_actor_are_not_told_of_its_turns() -> None:
+    async def deed(engine: Engine, store: GatedStore) -> None:
+        await engine.submit(spawn("1"))
+        worker, call, tool = ActorId("root/W1"), CallId("call"), CallId("tool")
+        with engine.watching(worker) as of_worker, engine.watching(MONEY) as of_money:
+            await engine.submit(c.AdmitCall(worker, call, 1_000))
+            assert not of_money.is_set()
+            intents = (e.Intent(tool, "Read", "reads", "Read a file"),)
+            turn = c.RecordTurn(worker, call, "[]", Usage(9, 9), "tool_use", intents)
+            await engine.submit(turn)
+            await engine.submit(c.RecordToolResult(worker, tool, "a line"))
+            assert of_money.is_set()
+            assert not of_worker.is_set()
+            await engine.submit(c.CancelActor(worker, "enough"))
+            assert of_worker.is_set()
 
     with_engine(deed)
 

@@ -14,7 +14,15 @@ from msgspec import Struct
 from leadhand.domain.clock import At, Now
 from leadhand.domain.commands import Command
 from leadhand.domain.decide import decide
-from leadhand.domain.events import ActorSettled, CallCut, Event, TurnRecorded
+from leadhand.domain.events import (
+    ActorSettled,
+    CallAdmitted,
+    CallCut,
+    Event,
+    ToolReturned,
+    TurnRecorded,
+    WaitOpened,
+)
 from leadhand.domain.evolve import evolve
 from leadhand.domain.ids import ActorId
 from leadhand.domain.state import Run
@@ -31,6 +39,8 @@ BATCH_MAX = 20_000
 # A sleep may end a little before its instant.
 WAKE_LATE_SECS = 0.001
 FREES_MONEY = (TurnRecorded, CallCut, ActorSettled)
+# What an actor does from turn to turn: nobody waits for it, but for the money that it frees.
+UNAWAITED = (CallAdmitted, TurnRecorded, ToolReturned, WaitOpened)
 
 Listener = Callable[[Sequence[Stamped]], None]
 
@@ -298,7 +308,8 @@ class Engine:
             listener(events)
         if not self._watchers:
             return
-        concerned: dict[str, None] = {stamped.event.actor: None for stamped in events}
+        awaited = (each.event for each in events if not isinstance(each.event, UNAWAITED))
+        concerned: dict[str, None] = {event.actor: None for event in awaited}
         if any(isinstance(stamped.event, FREES_MONEY) for stamped in events):
             concerned[MONEY] = None
         for key in concerned:
