@@ -5,6 +5,7 @@ import getpass
 import os
 import secrets as randomness
 import socket
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -61,9 +62,14 @@ def default_run_dir() -> Path:
     return Path(os.environ.get("LEADHAND_RUN_DIR") or Path.home() / ".leadhand" / "runs")
 
 
-@cache
 def governor() -> Governor:
-    """The one pace of this process, for all its runs."""
+    """The one pace of this process, for all its runs; those of another thread's event loop would
+    have to be woken across threads, so each thread has its own."""
+    return _governor_of(threading.get_ident())
+
+
+@cache
+def _governor_of(thread: int) -> Governor:
     return Governor()
 
 

@@ -97,4 +97,10 @@ def test_a_wrong_script_is_refused_with_what_is_wrong(
 
 def test_a_name_is_made_absolute_and_other_models_left_alone(tmp_path: Path) -> None:
     assert scripted.absolute("script:m.py:f", tmp_path) == f"script:{tmp_path.resolve()}/m.py:f"
-    assert scripted.absolute("claude-haiku-4-5", tmp_path) == "claude-haiku-4-5"
+    for name in ("claude-haiku-4-5", "script:crew"):
+        assert scripted.absolute(name, tmp_path) == name
+
+
+def test_a_function_that_a_program_gives_is_not_looked_for_in_files() -> None:
+    with pytest.raises(UsageError, match="script:crew: it is a Python function, which this proc"):
+        scripted.load("script:crew")

@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from leadhand.domain import commands as c
 from leadhand.domain import events as e
@@ -226,6 +227,14 @@ def test_unknown_tools_are_refused_with_those_that_exist() -> None:
     assert refusal.message == (
         f"unknown tools: Teleport, spawn_worker; known: {', '.join(KNOWN_TOOLS)}"
     )
+
+
+def test_a_tool_that_the_program_brings_along_is_known_by_the_manifest() -> None:
+    world = World(replace(manifest(), tools=("sell",)))
+    worker = world.spawn(tools=("Read", "sell"))
+    assert settings_of(world, worker).tools == ("Read", "sell")
+    refusal = world.refused(world.spawning(tools=("buy",)), InvalidArguments)
+    assert refusal.message.endswith("WebFetch, sell")
 
 
 def test_a_model_without_a_price_is_refused() -> None:
