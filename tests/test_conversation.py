@@ -5,6 +5,7 @@ import msgspec
 from leadhand.conversation import NOT_RUN, conversation, fenced
 from leadhand.domain import events as e
 from leadhand.domain.ids import ROOT, CallId
+from leadhand.domain.manifest import Settings
 from leadhand.model import Block, Message, Prose, ToolResult, ToolUse
 
 SPAWNED = e.ActorSpawned(ROOT, prompt="Go.")
@@ -89,3 +90,19 @@ def test_results_stand_in_the_order_of_their_calls_whenever_they_came() -> None:
     ]
     talk = conversation([SPAWNED, admitted("c1"), turn("c1", *uses), *came])
     assert talk.pending() == [Message("user", [ToolResult(use.id, "ok") for use in uses])]
+
+
+def test_a_session_works_with_the_settings_that_hold_now() -> None:
+    settings = Settings(directory="/old/repo", add_dirs=("/old", "/b"), model="script:/old/m.py:f")
+    spawned = e.ActorSpawned(ROOT, prompt="Go to /old.", settings=settings)
+    mapped = e.PathsMapped(ROOT, pairs=(("/old", "/new"),))
+    talk = conversation([spawned, mapped])
+    assert talk.spawned is not None
+    assert talk.spawned.settings == Settings(
+        directory="/new/repo", add_dirs=("/new", "/b"), model="script:/new/m.py:f"
+    )
+    assert talk.all() == [Message("user", [Prose("Go to /old.")])]
+    again = e.ActorContinued(ROOT, settings=Settings(directory="/third"))
+    talk = conversation([spawned, mapped, again])
+    assert talk.spawned is not None
+    assert talk.spawned.settings == Settings(directory="/third")

@@ -5,8 +5,10 @@ from collections.abc import Iterable
 
 import msgspec
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from leadhand.domain import events as e
+from leadhand.domain.places import moved_settings
 from leadhand.model import Block, Message, Prose, ToolResult, ToolUse
 
 # Why an answer ends that goes on in the next one.
@@ -21,7 +23,7 @@ class Conversation(Struct):
 
     open: tool calls without a result; unread: messages that no admission has delivered. final:
     the words of the last answer, and of those before it that were cut. stop_reason: of the last.
-    forgotten: turns that only a summary tells of.
+    forgotten: turns that only a summary tells of. spawned: with the settings that hold now.
     """
 
     spawned: e.ActorSpawned | None = None
@@ -43,6 +45,11 @@ class Conversation(Struct):
             case e.ActorSpawned():
                 self.spawned = event
                 self.mail.append(Prose(event.prompt))
+            case e.ActorContinued() if self.spawned is not None:
+                self.spawned = replace(self.spawned, settings=event.settings)
+            case e.PathsMapped() if self.spawned is not None:
+                settings = moved_settings(self.spawned.settings, event.pairs)
+                self.spawned = replace(self.spawned, settings=settings)
             case e.MessageSent():
                 self.unread[event.number] = event
             case e.CallAdmitted():

@@ -1,4 +1,4 @@
-"""Freeze: what a manifest becomes before its run keeps it: nothing outside may change it later."""
+"""Freeze: what a manifest becomes before its run keeps it, and what must be there for it."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -7,6 +7,7 @@ from msgspec.structs import replace
 
 from leadhand.domain.manifest import Manifest, Settings
 from leadhand.domain.prices import listed
+from leadhand.domain.state import Run
 from leadhand.domain.text import one_line
 from leadhand.errors import UsageError
 from leadhand.model import Model
@@ -14,6 +15,7 @@ from leadhand.models import scripted
 
 AT_A_TIME = "ANTHROPIC_MAX_CONCURRENT"
 PARALLEL_MAX = 1_000
+PLACES_SHOWN = 8
 # Gives the model of a name; raises UnknownModel.
 Models = Callable[[str], Model]
 
@@ -76,3 +78,18 @@ def models_of(manifest: Manifest) -> list[str]:
     """The models that a manifest names."""
     every = manifest.every_settings()
     return list(dict.fromkeys(settings.model for settings in every if settings.model))
+
+
+def check_places(run: Run) -> None:
+    """Refuse a run whose directories are not on this machine. Raises UsageError."""
+    assert run.manifest is not None
+    named = [each.directory for each in run.manifest.every_settings()]
+    named += [actor.directory for actor in run.actors.values()]
+    missing = [each for each in dict.fromkeys(named) if each and not Path(each).is_dir()]
+    if missing:
+        more = f" and {len(missing) - PLACES_SHOWN} more" if len(missing) > PLACES_SHOWN else ""
+        raise UsageError(
+            f"run {run.id} works where there is no directory here: "
+            f"{', '.join(missing[:PLACES_SHOWN])}{more}. Put back what is missing, or say where it "
+            "is now: --map OLD=NEW"
+        )

@@ -14,15 +14,15 @@ from typing import Protocol, runtime_checkable
 from leadhand.domain import commands as c
 from leadhand.domain.ids import ActorId
 from leadhand.domain.manifest import Manifest, Provider
-from leadhand.domain.rules.run import over, reopenable
 from leadhand.engine.clock import Clock, SystemClock
 from leadhand.engine.conductor import Conductor
 from leadhand.engine.engine import Engine
 from leadhand.engine.inbox import Inbox
 from leadhand.engine.projections import Projections
+from leadhand.engine.resumption import Change, orders
 from leadhand.errors import UsageError
 from leadhand.folder import Folder
-from leadhand.freeze import Models, models_of, priced, with_environment
+from leadhand.freeze import Models, check_places, models_of, priced, with_environment
 from leadhand.gateway.gateway import Gateway
 from leadhand.gateway.pace import Governor
 from leadhand.harnesses.api import ApiHarness, Words
@@ -303,6 +303,7 @@ async def resume_run(
     run_dir: Path,
     run_id: str,
     *,
+    changes: Sequence[Change] = (),
     models: Models | None = None,
     clients: Clients | None = None,
     clock: Clock | None = None,
@@ -311,8 +312,9 @@ async def resume_run(
 ) -> LiveRun:
     """Own a run that has no owner; `go` continues it, and completes the files of a finished one.
 
-    Raises UsageError where another process owns it or it never began, and, before it is touched,
-    what `models` raises for one of its models.
+    changes: what is to be different from now on. Raises UsageError where another process owns it,
+    it never began or its directories are not here, Refused where a change does not fit, and what
+    `models` raises for one of its models: all before the run is touched.
     """
     clients = clients or Clients(environ)
     given = models or clients.of({})
@@ -325,14 +327,17 @@ async def resume_run(
                 f"run {run_id} never began: the process that made it ended before. "
                 f"Dispatch its manifest again: {live.folder.manifest}"
             )
-        live.models = models or clients.of(run.manifest.providers)
-        if not over(run) or reopenable(run):
-            for name in models_of(run.manifest):
+        own = c.OwnRun(live.engine.epoch, who())
+        commands, then = orders(run, own, changes, live.engine.now())
+        assert then.manifest is not None
+        live.models = models or clients.of(then.manifest.providers)
+        if commands:
+            check_places(then)
+            for name in models_of(then.manifest):
                 live.models(name)
-            await live.engine.submit(c.OwnRun(live.engine.epoch, who()))
             governor().reopen()
-        if reopenable(run):
-            await live.engine.submit(c.ReopenRun())
+        for command in commands:
+            await live.engine.submit(command)
     except BaseException:
         await live.close()
         raise

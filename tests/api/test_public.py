@@ -15,7 +15,7 @@ NAMES = {
 }  # fmt: skip
 # What each of the classes that do something promises.
 METHODS = {
-    leadhand.Leadhand: {"dispatch", "resume", "run", "list", "start", "run_dir"},
+    leadhand.Leadhand: {"dispatch", "resume", "run", "list", "start", "take_up", "run_dir"},
     leadhand.RunHandle: {
         *("status", "events", "result", "drain", "cancel", "why", "tree", "cost", "suspend"),
         *("begin", "ended", "failure", "task"),

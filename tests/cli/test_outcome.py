@@ -130,3 +130,13 @@ def test_many_workers_are_summed_up() -> None:
 def test_no_text_of_a_model_takes_over_the_terminal() -> None:
     run = ended(f"{ESCAPES}\n{REPORT}")
     assert "\x1b" not in text(of(run))
+
+
+def test_a_run_that_ran_out_of_budget_says_what_takes_it_up_again() -> None:
+    found = of(ended("", "budget", "budget exceeded"))
+    assert (found.exit_code, found.resume) == (1, "")
+    assert "failed after 0:00. It ran out of budget; to go on with more: leadhand resume" in text(
+        found
+    )
+    assert text(found).endswith(" --budget-usd AMOUNT")
+    assert summary(found)["ran_out_of"] == ["budget"]

@@ -83,7 +83,7 @@ def test_work_that_a_reporting_lead_left_in_a_drain_can_be_taken_up_again(at: De
     assert f"To go on: leadhand resume {at.latest()}" in done.out
     (at.folder / "obey").unlink()
     at.run("resume", at.latest())
-    assert "the drained run was taken up again" in at.run("events", at.latest()).out
+    assert "the run was taken up again" in at.run("events", at.latest()).out
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])

@@ -22,7 +22,7 @@ class Life:
         self.late: list[c.RecordTurn] = []
         self.world = World(
             prices={UNIT: PRICE},
-            lead=Settings(max_tokens=2_000, max_turns=self.dice.choice([3, 200])),
+            lead=Settings(directory="/a", max_tokens=2_000, max_turns=self.dice.choice([3, 200])),
             defaults=Settings(max_tokens=self.dice.choice([200, 2_000])),
             budget_nanousd=self.dice.choice([0, 20_000, 100_000, 5_000_000]),
             max_workers=self.dice.choice([1, 4]),
@@ -192,7 +192,17 @@ class Life:
         ]
         if self.world.run.manifest is not None:
             asked.append(c.StartRun("again", self.world.run.manifest))
+        asked += self.changes()
         return self.dice.choice(asked)
+
+    def changes(self) -> list[c.Command]:
+        budget = self.world.run.house.budget_nanousd * self.dice.choice([1, 2, 20]) // 2
+        return [
+            c.ChangeHouse(budget),
+            c.ChangeHouse(None, self.dice.choice([1, 2, 9]), self.dice.choice([None, 1, 600])),
+            c.MapPaths((self.dice.choice([("/a", "/b/a"), ("/b", "/"), ("/c", "/a")]),)),
+            c.CancelWorkers(),
+        ]
 
 
 def lives(seed: int, steps: int = 60) -> Iterator[Life]:

@@ -39,6 +39,11 @@ def test_an_event_of_any_kind_is_told_in_one_line(kind: type[e.Event]) -> None:
             "the run began: lead digest, at most 1 worker at a time, $5.00, 1 h",
         ),
         (e.RunOwned(who="ann", acts=False), "ann left a command for it"),
+        (
+            e.HouseChanged(house=HouseRules(max_workers=2), raised=("time",)),
+            "the house rules were changed: at most 2 workers at a time, $5.00, 1 h; more time",
+        ),
+        (e.PathsMapped(W1, pairs=(("/a", "/b"),)), "paths moved: /a is now /b"),
         (e.ActorSpawned(ROOT, role="lead", label="digest"), "started as lead: digest"),
         (
             e.ActorSpawned(W1, parent=ROOT, prompt="Read\nit all.", agent="reader", envelope=10**9),

@@ -63,3 +63,28 @@ def test_the_head_and_the_tree_of_a_parked_run_say_so() -> None:
     run.do(c.UnparkRun())
     assert head.head_of(run.run).parked == ""
     assert tree(run.run, run.now).parked_ms is None
+
+
+def test_a_run_that_ran_out_of_budget_says_what_takes_it_up_again() -> None:
+    run = world()
+    run.exit(outcome="budget", error="budget exceeded")
+    run.perform()
+    assert (
+        "It ran out of budget: `leadhand resume run --budget-usd AMOUNT` takes it up again with "
+        "more."
+    ) in said(run, held="")
+    run.do(c.ChangeHouse(budget_nanousd=9 * 10**9))
+    told = said(run, held="")
+    assert (
+        "It ran out of budget, and has more now: `leadhand resume run` takes it up again." in told
+    )
+    assert "of $9.00." in told
+
+
+def test_a_run_that_ran_out_of_time_says_what_takes_it_up_again() -> None:
+    run = world(lead_timeout_secs=60).later(secs=60)
+    run.perform()
+    run.exit(outcome="failed")
+    run.perform()
+    told = said(run, held="")
+    assert "`leadhand resume run --lead-timeout-secs SECS` takes it up again with more." in told

@@ -9,12 +9,13 @@ from types import TracebackType
 from typing import Any, Self
 
 from leadhand import freeze, wiring
-from leadhand.api import toml
+from leadhand.api import orders, toml
 from leadhand.api.handle import RunHandle
 from leadhand.api.names import run_named
 from leadhand.api.result import Ending, Result
 from leadhand.api.standing import Standing, standings
 from leadhand.domain.manifest import Manifest
+from leadhand.engine import resumption
 from leadhand.errors import UsageError
 from leadhand.load import Change, Loaded, load, parse
 from leadhand.models import scripted
@@ -160,19 +161,40 @@ class Leadhand:
         asked = freeze.with_absolute_scripts(loaded.manifest, base)
         return await self.start(asked, loaded.text, warnings=loaded.warnings)
 
-    async def resume(self, run_id: str) -> RunHandle:
+    async def resume(
+        self,
+        run_id: str,
+        *,
+        budget_usd: float | None = None,
+        max_workers: int | None = None,
+        lead_timeout_secs: int | None = None,
+        moved: Mapping[str, str | os.PathLike[str]] | None = None,
+        fresh_workers: bool = False,
+    ) -> RunHandle:
         """Go on with a run that was interrupted, drained or killed, in the background of this
         event loop; of a finished one, its result is there at once.
 
-        run_id: any beginning of an id that no other run shares. Raises UsageError where there is
-        no such run, somebody works on it, or one of its own models is not given here.
+        run_id: any beginning of an id that no other run shares. budget_usd: US dollars for all of
+        it, lead_timeout_secs: from now on; more than it ran out of takes up a run that ended for
+        want of it. moved: new places by old ones, absolute paths. fresh_workers: end the live
+        workers, and tell the lead which. Raises UsageError where there is no such run, somebody
+        works on it, its directories are elsewhere, or one of its own models is not given here;
+        Refused where a change does not fit.
         """
+        changes = orders.changes(
+            budget_usd, max_workers, lead_timeout_secs, moved or {}, fresh_workers
+        )
+        return await self.take_up(run_id, changes)
+
+    async def take_up(self, run_id: str, changes: Sequence[resumption.Change]) -> RunHandle:
+        """Go on with a run, of which something is to be different from now on."""
         store = self._store
         name = run_named(await store.runs(), run_id, self.run_dir)
         live = await wiring.resume_run(
             store,
             self.run_dir,
             name,
+            changes=changes,
             clients=self._clients,
             environ=self._environ,
             tools=self._tools,

@@ -3,15 +3,18 @@
 import os
 import secrets
 import time
+from collections.abc import Mapping
 
 from leadhand import wiring
 from leadhand.api.names import actor_named
 from leadhand.domain import commands as c
+from leadhand.domain.money import from_usd
 from leadhand.domain.rules.run import over
 from leadhand.domain.state import Run
 from leadhand.engine.clock import SystemClock
 from leadhand.engine.engine import Engine
 from leadhand.engine.inbox import Inbox, Mailable, encode, send
+from leadhand.engine.resumption import Change
 from leadhand.errors import Settled, UsageError
 from leadhand.store import Letter, Store
 from leadhand.stores.codec import Secrets, secrets_of
@@ -56,6 +59,32 @@ async def deliver(store: Store, run_id: str, order: Letter) -> bool:
                 raise
         else:
             return True
+
+
+def changes(
+    budget_usd: float | None,
+    max_workers: int | None,
+    lead_timeout_secs: int | None,
+    moved: Mapping[str, str | os.PathLike[str]],
+    fresh_workers: bool,
+) -> list[Change]:
+    """What is to be different of a run that is resumed. Raises UsageError."""
+    try:
+        budget = None if budget_usd is None else from_usd(budget_usd)
+    except ValueError as error:
+        raise UsageError(f"budget_usd: {error}") from error
+    for name, value in (("max_workers", max_workers), ("lead_timeout_secs", lead_timeout_secs)):
+        if value is not None and value < 1:
+            raise UsageError(f"{name} must be at least 1, found {value}")
+    found: list[Change] = []
+    house = c.ChangeHouse(budget, max_workers, lead_timeout_secs)
+    if house != c.ChangeHouse():
+        found.append(house)
+    if moved:
+        found.append(c.MapPaths(tuple((old, str(new)) for old, new in moved.items())))
+    if fresh_workers:
+        found.append(c.CancelWorkers())
+    return found
 
 
 async def carry_out(store: Store, run_id: str) -> bool:

@@ -13,11 +13,13 @@ from leadhand.cli.paper import faint, heading, state, table
 from leadhand.domain import events as e
 from leadhand.domain.ids import ROOT
 from leadhand.domain.money import show
+from leadhand.domain.rules.house import lacking
 from leadhand.domain.rules.run import over
 from leadhand.domain.state import Run
 from leadhand.folder import Folder
 from leadhand.views import record
 from leadhand.views.cost import Cost, cost
+from leadhand.views.why_run import OPTIONS
 from leadhand.views.words import clock, counted, line, listed, plain
 
 COST_ROWS = 20
@@ -62,6 +64,7 @@ def summary(found: Outcome) -> dict[str, Any]:
         "final_message": found.ending.words,
         "run_folder": str(folder.path),
         "resume": found.resume or None,
+        "ran_out_of": lacking(found.run),
         "exit_code": found.exit_code,
     }
 
@@ -92,6 +95,9 @@ def advice(found: Outcome) -> str:
     """What can be done about it now."""
     if found.resume:
         return f". To go on: {found.resume}"
+    if short := lacking(found.run):
+        more = f"{resume_command(found.run.id, found.run_dir)} {OPTIONS[short[0]]}"
+        return f". It ran out of {short[0]}; to go on with more: {more}"
     if found.ending.status != "succeeded":
         return f". For the reasons: {command_on('why', found.run.id, found.run_dir)}"
     return ""

@@ -96,6 +96,27 @@ class WrapUpActor(Struct, frozen=True, tag=True):
     actor: ActorId
 
 
+# --- fresh
+
+
+class CancelWorkers(Struct, frozen=True, tag=True):
+    """End everybody but the lead, which is told whom it lost."""
+
+    reason: str = "lost: resumed with fresh workers"
+    by: str = "operator"
+
+
+# --- house
+
+
+class ChangeHouse(Struct, frozen=True, tag=True):
+    """Change house rules of a run; None leaves one as it is. lead_timeout_secs: from now on."""
+
+    budget_nanousd: int | None = None
+    max_workers: int | None = None
+    lead_timeout_secs: int | None = None
+
+
 # --- pace
 
 
@@ -110,6 +131,16 @@ class RecordHold(Struct, frozen=True, tag=True):
 
 class UnparkRun(Struct, frozen=True, tag=True):
     """Go on with a run whose quota has come back."""
+
+
+# --- paths
+
+
+class MapPaths(Struct, frozen=True, tag=True):
+    """Read paths that begin with the first of a pair as beginning with the second. All are
+    absolute."""
+
+    pairs: tuple[tuple[str, str], ...]
 
 
 # --- run
@@ -144,7 +175,7 @@ class CancelRun(Struct, frozen=True, tag=True):
 
 
 class ReopenRun(Struct, frozen=True, tag=True):
-    """Take up again a run that was drained before its work was done."""
+    """Take up again a run that was drained, or ran out of what there is more of now."""
 
 
 class FinishRun(Struct, frozen=True, tag=True):
@@ -238,8 +269,11 @@ Command = (
     | WarnActor
     | ExpireActor
     | WrapUpActor
+    | CancelWorkers
+    | ChangeHouse
     | RecordHold
     | UnparkRun
+    | MapPaths
     | StartRun
     | OwnRun
     | DrainRun

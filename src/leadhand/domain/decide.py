@@ -7,7 +7,19 @@ from leadhand.domain import commands as c
 from leadhand.domain.clock import Now
 from leadhand.domain.commands import Command
 from leadhand.domain.events import Event
-from leadhand.domain.rules import actor, deadline, pace, run, spawn, task, turn, wait
+from leadhand.domain.rules import (
+    actor,
+    deadline,
+    fresh,
+    house,
+    pace,
+    paths,
+    run,
+    spawn,
+    task,
+    turn,
+    wait,
+)
 from leadhand.domain.state import Run
 
 Rule = Callable[[Run, Any, Now], list[Event]]
@@ -21,9 +33,15 @@ DECIDE: dict[type, Rule] = {
     c.WarnActor: deadline.warn,
     c.ExpireActor: deadline.expire,
     c.WrapUpActor: deadline.wrap_up,
+    # --- fresh
+    c.CancelWorkers: fresh.cancel_workers,
+    # --- house
+    c.ChangeHouse: house.change,
     # --- pace
     c.RecordHold: pace.hold,
     c.UnparkRun: pace.unpark,
+    # --- paths
+    c.MapPaths: paths.map_paths,
     # --- run
     c.StartRun: run.start,
     c.OwnRun: run.own,

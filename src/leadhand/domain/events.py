@@ -10,8 +10,9 @@ from typing import Any, Literal
 from msgspec import Struct
 
 from leadhand.domain.ids import ActorId, CallId
-from leadhand.domain.manifest import Manifest, Settings
+from leadhand.domain.manifest import HouseRules, Manifest, Settings
 from leadhand.domain.money import Price, Usage
+from leadhand.domain.outcomes import Limit as Limit
 from leadhand.domain.outcomes import Report as Report
 from leadhand.domain.outcomes import ReportItem as ReportItem
 from leadhand.domain.outcomes import Role as Role
@@ -173,6 +174,17 @@ class WrapUpAsked(Event, frozen=True):
     stop_at: int = 0
 
 
+# --- house
+
+
+class HouseChanged(Event, frozen=True):
+    """The operator changed the house rules for all that follows. raised: of what there is more
+    now; a lead's time counts from here on."""
+
+    house: HouseRules = HouseRules()
+    raised: tuple[Limit, ...] = ()
+
+
 # --- message
 
 
@@ -208,6 +220,16 @@ class RunParked(Event, frozen=True):
 
 class RunUnparked(Event, frozen=True):
     """The run goes on."""
+
+
+# --- paths
+
+
+class PathsMapped(Event, frozen=True):
+    """What an actor's settings name by a path that begins with the first of a pair lies under the
+    second now; without an actor, what the manifest names."""
+
+    pairs: tuple[tuple[str, str], ...] = ()
 
 
 # --- report
@@ -258,7 +280,8 @@ class RunCancelled(Event, frozen=True):
 
 
 class RunReopened(Event, frozen=True):
-    """A drained run was taken up again: its lead begins another stint."""
+    """A run that was drained, or that there is more money or time for now, was taken up again: its
+    lead begins another stint."""
 
 
 class RunFinished(Event, frozen=True):

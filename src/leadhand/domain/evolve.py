@@ -12,8 +12,10 @@ from leadhand.domain.rules import (
     caps,
     compaction,
     deadline,
+    house,
     message,
     pace,
+    paths,
     report,
     run,
     spawn,
@@ -29,7 +31,7 @@ EVOLVE: dict[type, tuple[Fold, ...]] = {
     # --- actor
     e.ActorEnding: (actor.evolve_ending,),
     e.SessionCrashed: (actor.evolve_crash,),
-    e.ActorSettled: (actor.evolve_settled, task.evolve_settled),
+    e.ActorSettled: (house.evolve_settling, actor.evolve_settled, task.evolve_settled),
     e.ActorContinued: (actor.evolve_continued,),
     e.ExitLate: (),
     # --- answer
@@ -39,21 +41,25 @@ EVOLVE: dict[type, tuple[Fold, ...]] = {
     e.CallDeferred: (budget.evolve_deferred,),
     e.CallCut: (budget.evolve_cut,),
     e.BoundExceeded: (budget.evolve_excess,),
-    e.WindDownBegan: (budget.evolve_wind_down,),
+    e.WindDownBegan: (budget.evolve_wind_down, house.evolve_wind_down),
     # --- caps
-    e.SpawnRefused: (caps.evolve_refused,),
+    e.SpawnRefused: (caps.evolve_refused, house.evolve_refused),
     # --- compaction
     e.ConversationCompacted: (budget.evolve_compacted, compaction.evolve_compacted),
     # --- deadline
     e.DeadlineNeared: (deadline.evolve_warned,),
-    e.ActorExpired: (deadline.evolve_expired,),
+    e.ActorExpired: (deadline.evolve_expired, house.evolve_expired),
     e.WrapUpAsked: (deadline.evolve_wrap_up,),
+    # --- house
+    e.HouseChanged: (house.evolve_changed,),
     # --- message
     e.MessageSent: (message.evolve_sent,),
     # --- pace
     e.CallHeld: (pace.evolve_held,),
     e.RunParked: (pace.evolve_parked,),
     e.RunUnparked: (pace.evolve_unparked,),
+    # --- paths
+    e.PathsMapped: (paths.evolve_mapped,),
     # --- report
     e.ReportAsked: (report.evolve_asked,),
     e.ReportChecked: (report.evolve_checked,),
@@ -62,7 +68,7 @@ EVOLVE: dict[type, tuple[Fold, ...]] = {
     e.RunOwned: (run.evolve_owned,),
     e.RunDraining: (run.evolve_draining,),
     e.RunCancelled: (run.evolve_cancelled,),
-    e.RunReopened: (run.evolve_reopened,),
+    e.RunReopened: (run.evolve_reopened, house.evolve_reopened),
     e.RunFinished: (run.evolve_finished,),
     # --- spawn
     e.ActorSpawned: (spawn.evolve_spawned, task.evolve_spawned),

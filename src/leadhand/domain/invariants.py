@@ -68,7 +68,7 @@ def _actors(run: Run) -> Iterator[str]:
 
 def _caps(run: Run) -> Iterator[str]:
     workers = sum(each.role == "worker" for each in run.actors.values())
-    if workers > run.places:
+    if workers > max(run.places, run.workers_kept):
         yield "more workers are live than there are places"
     if run.spawned_total > run.house.max_total_spawns:
         yield "more workers were spawned than max_total_spawns"

@@ -8,6 +8,8 @@ from msgspec import Struct
 Role = Literal["lead", "sublead", "worker", "tasks"]
 Status = Literal["Success", "Failed", "TimedOut", "Cancelled", "SpawnFailed", "BudgetExceeded"]
 RunStatus = Literal["running", "succeeded", "partial", "failed", "timed_out", "cancelled"]
+# What a run may run out of, and be taken up again with more of.
+Limit = Literal["budget", "time"]
 
 
 class ReportItem(Struct, frozen=True, omit_defaults=True):

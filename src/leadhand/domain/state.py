@@ -5,7 +5,7 @@ Mutable inside the fold, read-only to everyone else.
 
 from msgspec import Struct, field
 
-from leadhand.domain.events import RunStatus, Status
+from leadhand.domain.events import Limit, RunStatus, Status
 from leadhand.domain.ids import ActorId, CallId
 from leadhand.domain.manifest import TASKS_PARALLEL, HouseRules, Manifest
 from leadhand.domain.money import Price, Usage
@@ -185,6 +185,8 @@ class Actor(Struct):
     timeout_ms: int
     spawned_at: int
     spawned_wall_ms: int
+    directory: str = ""
+    add_dirs: tuple[str, ...] = ()
     price: Price = Price()
     estimate: int = 0
     stint: int = 1
@@ -233,11 +235,14 @@ class ModelSpend(Struct):
 
 
 class Run(Struct):
-    """Everything that is true of one run."""
+    """Everything that is true of one run. short: what it ran out of since it began or was taken up
+    again; relieved: of what there is more since, so that its lead is to have another stint.
+    workers_kept: live ones that a lower max_workers found. moves: paths that were mapped."""
 
     id: str = ""
     manifest: Manifest | None = None
     status: RunStatus | None = None
+    moves: list[tuple[str, str]] = field(default_factory=list)
     epoch: int = 0
     owner: str = ""
     seq: int = 0
@@ -246,12 +251,15 @@ class Run(Struct):
     finished_wall_ms: int | None = None
     drain_until: int | None = None
     drained: bool = False
+    short: list[Limit] = field(default_factory=list)
+    relieved: list[Limit] = field(default_factory=list)
     cancelled: str | None = None
     parked: Parked | None = None
     parks_in_row: int = 0
     actors: dict[ActorId, Actor] = field(default_factory=dict)
     records: dict[ActorId, Record] = field(default_factory=dict)
     spawned_total: int = 0
+    workers_kept: int = 0
     spent: int = 0
     calls: int = 0
     usage: Usage = Usage()

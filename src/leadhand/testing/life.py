@@ -6,12 +6,13 @@ from pathlib import Path
 
 from leadhand.domain import commands as c
 from leadhand.domain.ids import ActorId
-from leadhand.domain.rules.run import over, reopenable
+from leadhand.domain.rules.run import over
 from leadhand.domain.state import Run
 from leadhand.engine.conductor import Conductor
 from leadhand.engine.engine import Engine
 from leadhand.engine.inbox import Inbox, Mailable, encode
-from leadhand.errors import StoreError
+from leadhand.engine.resumption import orders
+from leadhand.errors import Refused, StoreError
 from leadhand.folder import Folder
 from leadhand.gateway.gateway import Gateway
 from leadhand.gateway.pace import Governor
@@ -21,7 +22,7 @@ from leadhand.store import Letter
 from leadhand.stores.codec import NO_SECRETS
 from leadhand.stores.memory import Memory, MemoryStore
 from leadhand.testing.clock import WALL_MS, JumpingClock, JumpingLoop
-from leadhand.testing.scenario import RUN, Scenario
+from leadhand.testing.scenario import RUN, Scenario, changes_of
 from leadhand.testing.verdicts import Broken, Rest, at_rest
 from leadhand.testing.witness import WitnessStore
 from leadhand.testing.world import World
@@ -41,6 +42,7 @@ class Life:
     def __init__(self, plan: Scenario, memory: Memory, world: World, number: int) -> None:
         self._plan, self._world = plan, world
         dice = world.players.dice("life", number)
+        self._dice = world.players.dice("changes", number)
         fails_at = plan.disk_fails if number == 0 else None
         self._store = WitnessStore(memory, RUN, dice, plan.disk_ms, fails_at, plan.after_all)
         self._wall_ms = WALL_MS + number * dice.choice((-1, 1)) * DEATH_MS
@@ -75,16 +77,21 @@ class Life:
     async def _take_up(self) -> None:
         """Begin, continue or reopen the run, as `dispatch` and `resume` do."""
         engine, run = self._engine, self.state
-        if over(run) and not reopenable(run):
-            return
-        await engine.submit(c.OwnRun(engine.epoch, "simulated"))
-        open_calls = [actor.id for actor in run.actors.values() if actor.call is not None]
-        if open_calls:
-            self._fail([f"calls of the last owner are still open: {open_calls}"])
+        own = c.OwnRun(engine.epoch, "simulated")
         if run.status is None:
+            await engine.submit(own)
             await engine.submit(c.StartRun(RUN, self._plan.manifest))
-        elif over(run):
-            await engine.submit(c.ReopenRun())
+            return
+        changes = changes_of(self._dice, run)
+        try:
+            commands, _ = orders(run, own, changes, engine.now())
+        except Refused:
+            commands, _ = orders(run, own, (), engine.now())
+        for command in commands:
+            await engine.submit(command)
+            open_calls = [actor.id for actor in run.actors.values() if actor.call is not None]
+            if open_calls:
+                self._fail([f"calls of the last owner are still open: {open_calls}"])
 
     async def _work(self) -> bool:
         conductor = Conductor(self._engine, self._session)

@@ -1,4 +1,4 @@
-"""Scenario: the run that a seed makes: its manifest, its operator's letters, and its bad luck."""
+"""Scenario: the run that a seed makes: its manifest, what its operator does, and its bad luck."""
 
 from random import Random
 
@@ -8,7 +8,9 @@ from leadhand.domain import commands as c
 from leadhand.domain.ids import ActorId
 from leadhand.domain.manifest import Agent, HouseRules, Lead, Manifest, Settings, Task
 from leadhand.domain.money import Price, bound
+from leadhand.domain.state import Run
 from leadhand.engine.inbox import Mailable, encode
+from leadhand.engine.resumption import Change
 from leadhand.testing.players import MODELS
 
 RUN = "simulated"
@@ -151,3 +153,23 @@ def letters_of(dice: Random, limit: int) -> tuple[Post, ...]:
     if dice.random() < 0.05:
         posts.append(Post(1_000, "torn", b'{"type":"DrainR'))
     return tuple(sorted(posts, key=lambda post: post.at))
+
+
+def changes_of(dice: Random, run: Run) -> list[Change]:
+    """What the operator changes as the run is taken up again: mostly nothing."""
+    changes: list[Change] = []
+    if dice.random() < 0.4:
+        budget = run.house.budget_nanousd * dice.choice((1, 3, 4, 6, 20)) // 2
+        changes.append(
+            c.ChangeHouse(
+                budget_nanousd=dice.choice((None, budget, budget)),
+                max_workers=dice.choice((None, None, 1, 2, 8)),
+                lead_timeout_secs=dice.choice((None, None, 1, 30, 600)),
+            )
+        )
+    if dice.random() < 0.15 and run.manifest is not None:
+        there = run.manifest.lead.settings.directory == "/"
+        changes.append(c.MapPaths((("/", "/usr") if there else ("/usr", "/"),)))
+    if dice.random() < 0.15:
+        changes.append(c.CancelWorkers())
+    return changes

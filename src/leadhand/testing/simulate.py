@@ -14,6 +14,7 @@ from random import Random
 
 from msgspec import Struct
 
+from leadhand.domain.rules.house import lacking
 from leadhand.domain.rules.run import reopenable
 from leadhand.stores.memory import KeptRun, Memory
 from leadhand.testing.clock import run
@@ -99,7 +100,8 @@ def play(plan: Scenario, memory: Memory, world: World, real_secs: float) -> tupl
         life = Life(plan, memory, world, kept.epoch)
         over = run(life.live(), real_secs)
         state = life.state
-        again = reopenable(state) and world.players.dice("reopen", number).random() < 0.5
+        left = reopenable(state) or lacking(state)
+        again = left and world.players.dice("reopen", number).random() < 0.5
         if over and not again:
             faults = [*at_end(kept, state), *of_story(kept, world)]
             if faults:

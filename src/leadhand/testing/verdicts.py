@@ -268,7 +268,8 @@ def of_breaks(events: list[e.Event]) -> Iterator[str]:
 
 
 def of_ends(events: list[e.Event], run: Run) -> Iterator[str]:
-    """Who was told to end settles so; who settles is recorded so; success has last words."""
+    """Who was told to end asks no more and settles so; who settles is recorded so; success has
+    last words."""
     told: dict[str, str] = {}
     settled: dict[str, str] = {}
     for event in events:
@@ -277,6 +278,8 @@ def of_ends(events: list[e.Event], run: Run) -> Iterator[str]:
                 told.pop(event.actor, None)
             case e.ActorEnding():
                 told[event.actor] = event.status
+            case e.CallAdmitted() if event.actor in told:
+                yield f"{event.actor}: asks though it was told to end"
             case e.ActorSettled():
                 settled[event.actor] = event.status
                 if told.get(event.actor, event.status) != event.status:

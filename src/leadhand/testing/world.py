@@ -137,6 +137,9 @@ class World:
             self.faults.append(f"{call}: a summary was asked where none was admitted, or not")
         if not compacts and again.all() != request.messages:
             self.faults.append(f"{call}: a new session would have said something else")
+        works_in = again.spawned.settings.directory if again.spawned else None
+        if actor is not None and (works_in or "") != actor.directory:
+            self.faults.append(f"{call}: a session in {works_in} of one in {actor.directory}")
 
 
 def malformed(request: Request) -> list[str]:

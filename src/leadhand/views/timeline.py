@@ -141,6 +141,21 @@ def parked(event: e.RunParked) -> str:
     return f"the run is parked {until}: {model_name(event.model)}: {line(event.why, 160)}"
 
 
+def changed(event: e.HouseChanged) -> str:
+    """The house rules that hold from now on."""
+    house = event.house
+    more = f"; more {' and '.join(event.raised)}" if event.raised else ""
+    return (
+        f"the house rules were changed: at most {counted(house.max_workers, 'worker')} at a time, "
+        f"{show(house.budget_nanousd)}, {span(house.lead_timeout_secs * 1000)}{more}"
+    )
+
+
+def mapped(event: e.PathsMapped) -> str:
+    """Which paths have moved, and where."""
+    return f"paths moved: {listed([f'{old} is now {new}' for old, new in event.pairs], 3)}"
+
+
 TEXTS: dict[type, Words] = {
     e.ActorEnding: lambda it: f"is being ended as {it.status} by {it.by}: {it.reason}",
     e.SessionCrashed: lambda it: f"its session crashed and starts again: {it.error}",
@@ -158,17 +173,19 @@ TEXTS: dict[type, Words] = {
     e.DeadlineNeared: lambda it: "was told that its time is nearly up",
     e.ActorExpired: lambda it: "its time is up; one call is left",
     e.WrapUpAsked: lambda it: f"was asked to wrap up: {it.why}",
+    e.HouseChanged: changed,
     e.MessageSent: lambda it: f"message from {it.sender}: {line(it.text, 160)}",
     e.CallHeld: lambda it: f"its call waits for {it.why}",
     e.RunParked: parked,
     e.RunUnparked: lambda it: "the parked run goes on",
+    e.PathsMapped: mapped,
     e.ReportAsked: lambda it: "ended without a report and was asked for one",
     e.ReportChecked: checked,
     e.RunStarted: began,
     e.RunOwned: owned,
     e.RunDraining: lambda it: f"draining, asked by {it.by}: nothing new starts",
     e.RunCancelled: lambda it: f"cancelled by {it.by}: {it.reason}",
-    e.RunReopened: lambda it: "the drained run was taken up again",
+    e.RunReopened: lambda it: "the run was taken up again",
     e.RunFinished: lambda it: f"the run ended: {it.status}",
     e.ActorSpawned: spawned,
     e.TaskHeld: lambda it: f"task {it.task} waits for money: {it.why}",

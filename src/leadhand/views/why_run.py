@@ -5,12 +5,15 @@ from collections.abc import Iterator
 from leadhand.domain import events as e
 from leadhand.domain.ids import ROOT, ActorId
 from leadhand.domain.money import as_usd, show
+from leadhand.domain.rules.house import lacking
 from leadhand.domain.rules.run import over, reopenable
 from leadhand.domain.state import Parked, Run
 from leadhand.views.why import Scene, Why, called, codes
 from leadhand.views.words import counted, line, listed, model_name, span
 
 SKIPPED_MAX = 20
+# The option of `resume` that gives more of what a run ran out of.
+OPTIONS: dict[str, str] = {"budget": "--budget-usd AMOUNT", "time": "--lead-timeout-secs SECS"}
 
 
 def whole_run(run: Run, scene: Scene) -> Why:
@@ -106,7 +109,13 @@ def finished(run: Run, scene: Scene) -> Iterator[str]:
     else:
         yield "It had no workers."
     if reopenable(run):
-        yield f"It was drained before its work was done: `{scene.resume}` takes it up again."
+        why = "was drained before its work was done"
+        if run.relieved:
+            why = f"ran out of {' and '.join(run.relieved)}, and has more now"
+        yield f"It {why}: `{scene.resume}` takes it up again."
+    for limit in lacking(run):
+        more = f"`{scene.resume} {OPTIONS[limit]}`"
+        yield f"It ran out of {limit}: {more} takes it up again with more."
 
 
 def reported(scene: Scene, led: bool) -> Iterator[str]:

@@ -180,6 +180,8 @@ def evolve_continued(run: Run, event: e.ActorContinued, at: At) -> None:
         timeout_ms=timeout_ms,
         spawned_at=at.now.run_ms,
         spawned_wall_ms=record.started_wall_ms,
+        directory=settings.directory or "",
+        add_dirs=settings.add_dirs or (),
         stint=record.stint + 1,
         deadline=at.now.run_ms + timeout_ms,
         price=record.price,

@@ -12,6 +12,8 @@ from leadhand.domain.state import Actor, Run
 
 WARN_MS = 300_000
 WARN_PART = 10
+# Why a worker is to wrap up whose lead still writes its report.
+LEAD_LATE = "its lead's time is up"
 
 
 def warn(run: Run, command: c.WarnActor, now: Now) -> list[e.Event]:
@@ -39,7 +41,7 @@ def expire(run: Run, command: c.ExpireActor, now: Now) -> list[e.Event]:
         notices.notice(actor, "time_up", notices.TIME_UP),
     ]
     for child in actor.live_children:
-        events += asked(run, child, notices.LEAD_OUT_OF_TIME, "its lead's time is up", now)
+        events += asked(run, child, notices.LEAD_OUT_OF_TIME, LEAD_LATE, now)
     return events
 
 

@@ -73,24 +73,29 @@ def cancel(run: Run, command: c.CancelRun, now: Now) -> list[e.Event]:
 
 
 def reopen(run: Run, command: c.ReopenRun, now: Now) -> list[e.Event]:
-    """Give the lead of a drained run another stint. Raises Settled where all was done."""
+    """Give the lead of a run that may be taken up again another stint. Raises Settled."""
     if not reopenable(run):
         raise Settled(f"the run is already finished: {run.status}")
+    return another_stint(run)
+
+
+def another_stint(run: Run) -> list[e.Event]:
+    """The events by which a settled lead goes on, and is told why."""
     assert run.manifest is not None
     number = run.records[ROOT].message_count + 1
+    text = notices.relieved(run) if run.relieved else notices.REOPENED
     return [
         e.RunReopened(),
         e.ActorContinued(
             ROOT, settings=spawn.lead_settings(run.manifest), slice=run.envelopes[ROOT].report
         ),
-        e.MessageSent(
-            ROOT, number=number, sender="leadhand", kind="reopened", text=notices.REOPENED
-        ),
+        e.MessageSent(ROOT, number=number, sender="leadhand", kind="reopened", text=text),
     ]
 
 
 def finish(run: Run, command: c.FinishRun, now: Now) -> list[e.Event]:
-    """Close the run; a lead that gave no report gets one from the log."""
+    """Close the run; a lead that gave no report gets one from the log. Where there is more now of
+    what it ran out of, the lead gets another stint instead."""
     if over(run) or run.actors or ROOT not in run.records:
         return []
     events: list[e.Event] = []
@@ -99,7 +104,11 @@ def finish(run: Run, command: c.FinishRun, now: Now) -> list[e.Event]:
         written = report.written(run)
         status = written.status
         events.append(e.ReportChecked(ROOT, by="runtime", report=written))
-    return [*events, e.RunFinished(status=outcome(run, status))]
+    ended = outcome(run, status)
+    goes_on = run.relieved and run.drain_until is None
+    if goes_on and ended not in ("succeeded", "cancelled"):
+        return another_stint(run)
+    return [*events, e.RunFinished(status=ended)]
 
 
 def outcome(run: Run, report_status: str) -> e.RunStatus:
@@ -130,8 +139,10 @@ def over(run: Run) -> bool:
 
 
 def reopenable(run: Run) -> bool:
-    """Whether the run was drained before its work was done, and may be taken up again."""
-    return over(run) and run.led and run.drained and run.status not in ("succeeded", "cancelled")
+    """Whether the run was drained before its work was done, or ran out of what there is more of
+    now, and may be taken up again."""
+    may_go_on = run.drained or bool(run.relieved)
+    return over(run) and run.led and may_go_on and run.status not in ("succeeded", "cancelled")
 
 
 def evolve_started(run: Run, event: e.RunStarted, at: At) -> None:

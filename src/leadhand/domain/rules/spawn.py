@@ -163,6 +163,8 @@ def evolve_spawned(run: Run, event: e.ActorSpawned, at: At) -> None:
         timeout_ms=timeout_ms,
         spawned_at=at.now.run_ms,
         spawned_wall_ms=at.now.wall_ms,
+        directory=settings.directory or "",
+        add_dirs=settings.add_dirs or (),
         deadline=at.now.run_ms + timeout_ms if timeout_ms else None,
         price=event.price,
         estimate=event.estimate,
