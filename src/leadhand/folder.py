@@ -37,6 +37,11 @@ class Folder(Struct, frozen=True):
         """The folder of the words of turns that are not over."""
         return self.path / "live"
 
+    @property
+    def output(self) -> Path:
+        """What a dispatch in the background prints."""
+        return self.path / "output.log"
+
     def transcript(self, actor: ActorId) -> Path:
         """An actor's conversation as JSON lines; grows while it runs."""
         return self.transcripts / f"{as_file_name(actor)}.jsonl"

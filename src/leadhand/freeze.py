@@ -6,7 +6,7 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from leadhand.domain.manifest import Manifest, Settings
-from leadhand.domain.prices import listed
+from leadhand.domain.prices import listed, price_of
 from leadhand.domain.state import Run
 from leadhand.domain.text import one_line
 from leadhand.errors import UsageError
@@ -78,6 +78,20 @@ def models_of(manifest: Manifest) -> list[str]:
     """The models that a manifest names."""
     every = manifest.every_settings()
     return list(dict.fromkeys(settings.model for settings in every if settings.model))
+
+
+def usable(name: str, base: Path, manifest: Manifest, models: Models) -> None:
+    """Raise UnknownModel or UsageError unless a model can be used: it is made, and has a price.
+
+    base: where the files of scripts are looked for.
+    """
+    try:
+        full = scripted.absolute(name, base)
+        price = models(full).price(full)
+    except (OSError, RuntimeError, ValueError) as error:
+        raise UsageError(f"{name}: its file cannot be looked up: {error}") from error
+    if price is None and not name.startswith(scripted.PREFIX):
+        price_of(manifest, name)
 
 
 def check_places(run: Run) -> None:

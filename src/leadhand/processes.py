@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 from msgspec import Struct
 
+from leadhand.domain.variables import expanded
 from leadhand.errors import Bug, HarnessError
 from leadhand.keeper import KEEPER_MARK, RUN_MARK, kill_marked, sweep, ticks_now
 from leadhand.spool import Drain, Spool
@@ -58,13 +59,14 @@ class Finished(Struct, frozen=True):
 def clean_environment(base: Mapping[str, str], extra: Mapping[str, str]) -> dict[str, str]:
     """What a child may see of its parent's environment, and the manifest's own entries.
 
-    Only names on a short list pass (PATH, HOME, language, certificates ...); no key does.
+    Only names on a short list pass (PATH, HOME, language, certificates ...); no key does. An
+    entry's ${LEADHAND_...} is read from the parent's environment here and nowhere before.
     """
     kept = {
         name: value for name, value in base.items() if name in _INHERITED or name.startswith("LC_")
     }
     kept.setdefault("PATH", os.defpath)
-    return kept | dict(extra)
+    return kept | {name: expanded(text, base, every=True) for name, text in extra.items()}
 
 
 class _Doomed(NamedTuple):

@@ -66,6 +66,11 @@ class Store(Protocol):
         """Who owns the run now, for people; empty where nobody does. Changes nothing."""
         ...
 
+    async def remove(self, run: str) -> None:
+        """Take a run away with all that belongs to it, for good. Raises StoreError where somebody
+        owns it."""
+        ...
+
     async def runs(self) -> list[str]:
         """The ids of all runs, oldest first."""
         ...

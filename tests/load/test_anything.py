@@ -1,5 +1,6 @@
 """Load of anything: no text ends in a traceback or takes long."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -43,9 +44,9 @@ statements = st.one_of(
 
 
 @st.composite
-def mutants(draw: st.DrawFn) -> str:
+def mutants(draw: st.DrawFn, sources: Sequence[str] = SOURCES) -> str:
     """A good manifest with some stretches of it struck, doubled or replaced."""
-    text = draw(st.sampled_from(SOURCES))
+    text = draw(st.sampled_from(sources))
     for _ in range(draw(st.integers(1, 5))):
         start = draw(st.integers(0, len(text)))
         end = start + draw(st.sampled_from([0, 1, 2, 20, 200]))

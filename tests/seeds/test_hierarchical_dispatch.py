@@ -274,12 +274,23 @@ def test_a_manifest_is_dispatched_by_its_verb(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_the_verbs_that_the_seed_types_exist_but_validate() -> None:
-    assert leadhand("dispatch", "--help").returncode == 0
-    assert leadhand("resume", "--help").returncode == 0
-    ended = leadhand("validate", "pitboss.toml")
-    assert ended.returncode == 2
-    assert 'there is no verb "validate"' in ended.stderr
+def test_the_verbs_that_the_seed_types_exist() -> None:
+    for verb in ("validate", "dispatch", "resume"):
+        assert leadhand(verb, "--help").returncode == 0
+
+
+@pytest.mark.slow
+def test_validate_prints_a_summary_of_the_lead_its_workers_and_the_house_rules(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "model.py").write_text("def reply(request):\n    return 'done'\n")
+    text = minimal(tmp_path).replace("claude-haiku-4-5", "script:model.py:reply")
+    (tmp_path / "repo").mkdir()
+    (tmp_path / "pitboss.toml").write_text(text)
+    ended = leadhand("validate", tmp_path / "pitboss.toml")
+    assert ended.returncode == 0
+    for words in ("★ digest", "▸ worker", "at most 4 workers at a time", "$2.00", "15 min"):
+        assert words in ended.stdout
 
 
 # House rules

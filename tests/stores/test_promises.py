@@ -54,12 +54,32 @@ async def test_runs_are_listed_oldest_first(store: Store, other: Store) -> None:
     assert await other.runs() == ["b", "c", "a"]
 
 
+@in_loop
+async def test_a_run_that_nobody_owns_can_be_taken_away_and_made_again(
+    store: Store, other: Store
+) -> None:
+    await begin(store, events(1, 3))
+    await store.create("stays", "")
+    for each in (store, other):
+        with pytest.raises(StoreError, match="Run run is not removed: it is run by a test"):
+            await each.remove("run")
+    await store.release("run")
+    assert len(await other.read("run")) == 3
+    await store.remove("run")
+    assert await other.runs() == ["stays"]
+    with pytest.raises(StoreError):
+        await store.read("run")
+    await store.create("run", "")
+    assert await store.read("run") == []
+
+
 @pytest.mark.parametrize("run", ["none", *HOSTILE_NAMES])
 @in_loop
 async def test_a_run_that_is_not_there_or_hostile_is_refused(store: Store, run: str) -> None:
     await store.create("run", "")
     for asked in (
         lambda: store.own(run, "me"),
+        lambda: store.remove(run),
         lambda: store.append(run, 1, 0, [event(1)], {}, b""),
         lambda: store.head(run),
         lambda: store.read(run),

@@ -17,7 +17,8 @@ from leadhand.api.standing import Standing, standings
 from leadhand.domain.manifest import Manifest
 from leadhand.engine import resumption
 from leadhand.errors import UsageError
-from leadhand.load import Change, Loaded, load, parse
+from leadhand.load import Loaded, load, options, parse
+from leadhand.load.options import Option
 from leadhand.models import scripted
 from leadhand.models.scripted import Script
 from leadhand.store import Store
@@ -251,7 +252,7 @@ class Leadhand:
         return self._opened
 
 
-def read(given: Given, tools: Sequence[str], change: Change | None) -> tuple[Loaded, Path]:
+def read(given: Given, tools: Sequence[str], set_: Sequence[Option]) -> tuple[Loaded, Path]:
     """A manifest, and the directory that its relative paths start from. Raises ManifestError,
     UsageError."""
     if isinstance(given, Mapping):
@@ -262,28 +263,19 @@ def read(given: Given, tools: Sequence[str], change: Change | None) -> tuple[Loa
         )
     elif not (isinstance(given, str) and "\n" in given):
         path = Path(given)
-        return load(path, tools=tools, change=change), path.absolute().parent
+        return load(path, tools=tools, options=set_), path.absolute().parent
     here = Path.cwd()
-    return parse(given, "manifest", here, tools=tools, change=change), here
+    return parse(given, "manifest", here, tools=tools, options=set_), here
 
 
-def changing(model: str | None, directory: str | os.PathLike[str] | None) -> Change | None:
+def changing(model: str | None, directory: str | os.PathLike[str] | None) -> list[Option]:
     """What puts a model and a directory in the place of a manifest's own."""
-    if model is None and directory is None:
-        return None
-
-    def change(values: dict[str, object]) -> None:
-        leads = values.get("lead")
-        lead = leads[0] if isinstance(leads, builtins.list) and leads else leads
-        defaults = values.setdefault("defaults", {})
-        if not isinstance(lead, dict) or not isinstance(defaults, dict):
-            return  # Reading them tells what is wrong.
-        if model is not None:
-            lead["model"] = defaults["model"] = scripted.absolute(model, Path.cwd())
-        if directory is not None:
-            lead["directory"] = str(Path(directory).absolute())
-
-    return change
+    found: list[Option] = []
+    if model is not None:
+        found += options.model(scripted.absolute(model, Path.cwd()))
+    if directory is not None:
+        found += options.directory(str(directory))
+    return found
 
 
 async def see_through(tasks: Sequence["asyncio.Task[Ending]"]) -> None:

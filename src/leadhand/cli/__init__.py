@@ -11,12 +11,17 @@ from leadhand import __version__
 
 VERBS = {
     "dispatch": "Run a manifest: its lead, and the workers that the lead spawns.",
-    "resume": "Continue a run that was interrupted, drained, or ran out of budget or time.",
+    "validate": "Check a manifest before anything is spent.",
+    "resume": "Continue a run that was interrupted or drained, or that ran out of budget or time.",
     "status": "How one run stands.",
     "list": "All runs, the latest first.",
     "why": "Why a run or an actor waits, failed or never started.",
     "events": "What happened in a run, event by event.",
     "cancel": "End a run, or one actor and all below it.",
+    "prune": "Remove the folders of finished runs, after showing which.",
+    "init": "Write a first manifest, with comments, that runs as it stands.",
+    "schema": "What a manifest may hold, as JSON Schema or as an example.",
+    "completion": "Print what makes a shell complete verbs, options and runs.",
     "prices": "What a million tokens of each known model cost.",
 }
 

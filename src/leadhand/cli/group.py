@@ -5,6 +5,7 @@ import importlib
 import os
 
 import click
+from click.shell_completion import CompletionItem
 
 from leadhand.cli import VERBS, version
 
@@ -39,6 +40,12 @@ class Verbs(click.Group):
             hint = f'Did you mean "{near[0]}"?' if near else f"The verbs are: {', '.join(VERBS)}."
             raise click.UsageError(f'there is no verb "{name}". {hint}', ctx)
         return super().resolve_command(ctx, args)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem[str]]:
+        """See click.Group.shell_complete; no verb is loaded for it."""
+        options = click.Command.shell_complete(self, ctx, incomplete)
+        found = [each for each in VERBS if each.startswith(incomplete)]
+        return [*(CompletionItem(each, help=VERBS[each]) for each in found), *options]
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """See click.Group.format_commands."""
@@ -76,6 +83,10 @@ def call(arguments: list[str]) -> int:
         subcommand_metavar="VERB ...",
         context_settings=SETTINGS,
     )
+    if "_LEADHAND_COMPLETE" in os.environ:
+        from leadhand.cli.completion import answer
+
+        return answer(verbs)
     try:
         with verbs.make_context("leadhand", arguments, color=color) as context:
             code = verbs.invoke(context)

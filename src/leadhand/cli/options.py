@@ -1,5 +1,6 @@
 """Options: what several verbs take."""
 
+import glob
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TypeVar
@@ -29,7 +30,20 @@ run_dir_option = click.option(
     help="The folder of the runs. [LEADHAND_RUN_DIR, else ~/.leadhand/runs]",
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
-run_argument = click.argument("run", metavar="RUN")
+
+
+def run_ids(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    """The ids that a shell may complete: of the folder of runs, nothing but names being read."""
+    run_dir = Path(ctx.params.get("run_dir") or wiring.default_run_dir())
+    try:
+        return sorted(
+            each.parent.name for each in run_dir.glob(f"{glob.escape(incomplete)}*/run.db")
+        )
+    except (OSError, ValueError):
+        return []
+
+
+run_argument = click.argument("run", metavar="RUN", shell_complete=run_ids)
 
 
 async def with_run(run_dir: Path, name: str, work: Callable[[api.RunHandle], Awaitable[T]]) -> T:

@@ -1,9 +1,10 @@
 """Load: a manifest's file becomes a Manifest, or all its faults at once."""
 
+import os
 import re
 import stat
 import tomllib
-from collections.abc import Callable, Collection
+from collections.abc import Collection, Mapping, Sequence
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 
@@ -12,7 +13,8 @@ from msgspec import Struct
 from leadhand.domain.manifest import Manifest
 from leadhand.errors import Fault, ManifestError
 from leadhand.load import sections
-from leadhand.load.lines import Lines, locate
+from leadhand.load.lines import KeyPath, Lines, locate
+from leadhand.load.options import Option, apply, assignment
 from leadhand.load.section import Report, Section, dotted
 
 SIZE_MAX = 1024 * 1024
@@ -26,11 +28,61 @@ class Loaded(Struct, frozen=True):
     warnings: list[str]
 
 
-Change = Callable[[dict[str, object]], None]
+class Found(Struct, frozen=True):
+    """A manifest as it was found: what it says is worth nothing where the report has faults.
+
+    lead: the path of its lead, which may stand in an array. leads: the keys of its lead.
+    """
+
+    manifest: Manifest
+    text: str
+    report: Report
+    lead: KeyPath
+    leads: frozenset[str]
+
+    def house(self, key: str) -> KeyPath:
+        """The path of a house rule, which may stand under the lead."""
+        return (*self.lead, key) if key in self.leads else ("run", key)
 
 
-def load(path: Path, *, tools: Collection[str] = (), change: Change | None = None) -> Loaded:
+def load(path: Path, *, tools: Collection[str] = (), options: Sequence[Option] = ()) -> Loaded:
     """The manifest in a file; see `parse`. Raises ManifestError with all its faults."""
+    return _loaded(find(path, options, tools=tools))
+
+
+def parse(
+    text: str,
+    file: str,
+    base: Path,
+    *,
+    tools: Collection[str] = (),
+    options: Sequence[Option] = (),
+) -> Loaded:
+    """The manifest in a text. Raises ManifestError with all its faults.
+
+    file: what faults call it. base: the directory that its relative paths start from. tools: work
+    tools that there are beside Leadhand's own. options: what is set in its tables before they are
+    read.
+    """
+    return _loaded(read(text, file, base, options, tools=tools))
+
+
+def setting(text: str) -> Option:
+    """What `--set KEY=VALUE` sets. Raises ManifestError."""
+    return assignment(text, _decimal)
+
+
+def find(
+    path: Path,
+    options: Sequence[Option] = (),
+    environ: Mapping[str, str] = os.environ,
+    *,
+    tools: Collection[str] = (),
+) -> Found:
+    """The manifest in a file, with the options set in it, and the report of its faults.
+
+    Raises ManifestError where there is no telling what it says: it cannot be read, or is no TOML.
+    """
     file = str(path)
     try:
         mode = path.stat().st_mode
@@ -53,23 +105,19 @@ def load(path: Path, *, tools: Collection[str] = (), change: Change | None = Non
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise _error(file, "is not UTF-8 text", "Save it as UTF-8", line) from error
-    return parse(text, file, path.absolute().parent, tools=tools, change=change)
+    return read(text, file, path.absolute().parent, options, environ, tools=tools)
 
 
-def parse(
+def read(
     text: str,
     file: str,
     base: Path,
+    options: Sequence[Option] = (),
+    environ: Mapping[str, str] = os.environ,
     *,
     tools: Collection[str] = (),
-    change: Change | None = None,
-) -> Loaded:
-    """The manifest in a text. Raises ManifestError with all its faults.
-
-    file: what faults call it. base: the directory that its relative paths start from. tools: work
-    tools that there are beside Leadhand's own. change: what is done to its tables before they are
-    read.
-    """
+) -> Found:
+    """The manifest in a text, as `find` gives it. environ: what its ${...} stand for."""
     text = text.removeprefix("\ufeff")
     try:
         size = len(text.encode())
@@ -78,14 +126,19 @@ def parse(
     if size > SIZE_MAX:
         raise _too_large(file)
     lines = locate(text)
-    report = Report(file, lines, tools)
     values = _values(text, file, lines)
-    if change is not None:
-        change(values)
+    report = Report(file, lines, apply(values, options), environ, tools)
     manifest = sections.manifest(Section(report, values), base)
-    if report.faults:
-        raise ManifestError(report.faults)
-    return Loaded(manifest, text, report.warnings)
+    lead = values.get("lead")
+    path: KeyPath = ("lead", 0) if isinstance(lead, list) else ("lead",)
+    table = lead[0] if isinstance(lead, list) and lead else lead
+    return Found(manifest, text, report, path, frozenset(table if isinstance(table, dict) else ()))
+
+
+def _loaded(found: Found) -> Loaded:
+    if found.report.faults:
+        raise ManifestError(found.report.faults)
+    return Loaded(found.manifest, found.text, [str(each) for each in found.report.warnings])
 
 
 def _error(file: str, message: str, mend: str = "", line: int = 0) -> ManifestError:

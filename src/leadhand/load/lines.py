@@ -51,6 +51,10 @@ class Lines:
                 return line
         return 0
 
+    def gives(self, path: KeyPath) -> bool:
+        """Whether this very key stands in the text."""
+        return path in self._defined
+
     def define(self, path: KeyPath, line: int) -> None:
         """Note where a key or table is given."""
         if path not in self._defined:
@@ -69,6 +73,16 @@ def locate(text: str) -> Lines:
     with suppress(_LostError):
         scanner.document()
     return scanner.lines
+
+
+def key_and_value(text: str) -> tuple[KeyPath, str] | None:
+    """The path of a dotted key at the start of a text, and what follows its `=`."""
+    scanner = _Scanner(text)
+    with suppress(_LostError):
+        path = tuple(scanner.names())
+        scanner.expect("=")
+        return path, text[scanner.pos :]
+    return None
 
 
 class _LostError(Exception):

@@ -8,6 +8,7 @@ from leadhand.domain import hosts
 from leadhand.domain.manifest import Dialect, Provider
 from leadhand.domain.text import one_line
 from leadhand.load.section import ENTRIES_MAX, NAME, NAME_RULE, Section, quoted
+from leadhand.load.variables import SECRET
 
 KEYS = ("base_url", "dialect", "key_env")
 HOMES = dict.fromkeys(KEYS, "[providers.NAME]")
@@ -17,8 +18,6 @@ USUAL: Dialect = "openai-chat"
 _AUTHORITY = re.compile(r"[^/]*//([^/?#]*)")
 # Upper case only: a key that strays in here is hardly ever.
 _VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]{0,99}")
-# The values of such variables are kept out of every file of a run.
-_SECRET = re.compile(r"KEY|TOKEN|SECRET|PASSWORD|CREDENTIAL")
 _KEYS_MEND = (
     "Keys live in the environment only: write the name of the variable that holds it, such as "
     'key_env = "OPENAI_API_KEY"'
@@ -92,12 +91,13 @@ def _checked(text: str) -> str:
 
 def _key_env(section: Section) -> str:
     """The name of a variable; what is not one is not shown, since it may be a key."""
+    section.form("key_env", type="string", pattern=f"^{_VARIABLE.pattern}$")
     if "key_env" not in section:
         return ""
     text = section.values["key_env"]
     message = "is not the name of an environment variable in capitals"
     if isinstance(text, str) and _VARIABLE.fullmatch(text):
-        if _SECRET.search(text):
+        if SECRET.search(text):
             return text
         message = (
             "is a name that does not say KEY, TOKEN or SECRET, so its value would not be hidden"

@@ -5,9 +5,9 @@ import json
 import re
 from collections.abc import Collection, Iterator, Mapping
 from decimal import Decimal
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from leadhand.domain.money import from_usd
+from leadhand.domain.money import NANO, from_usd
 from leadhand.domain.text import one_line
 from leadhand.errors import Fault
 from leadhand.load.lines import KeyPath, Lines
@@ -30,19 +30,35 @@ NOT_YET = "this version does not have it yet"
 _NUMBER = re.compile(r"[+-]?[0-9]{1,9}(\.[0-9]{1,9})?")
 _WHOLE, _USD = "a whole number", "an amount in US dollars"
 _TEXT, _TEXTS = "a text", "an array of texts"
+_SECS, _BOUNDED = "_secs", "Every wait has a bound: write its seconds"
 
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
 _SHOWN_MAX = 60
 
 
 class Report:
-    """What was found in one manifest: faults, and warnings in the same form."""
+    """What was found in one manifest: faults, and warnings and notes in the same form.
 
-    def __init__(self, file: str, lines: Lines, tools: Collection[str] = ()) -> None:
-        """tools: work tools that there are beside Leadhand's own."""
-        self.file, self.lines, self.tools = file, lines, tools
+    options: what the command line set instead of the text, and the words that did. environ: what
+    ${...} stands for. known: the keys of each section; forms: what each key of a section may
+    hold, as JSON Schema says it. tools: work tools that there are beside Leadhand's own.
+    """
+
+    def __init__(
+        self,
+        file: str,
+        lines: Lines,
+        options: Mapping[KeyPath, str],
+        environ: Mapping[str, str],
+        tools: Collection[str] = (),
+    ) -> None:
+        self.file, self.lines, self.options, self.environ = file, lines, options, environ
+        self.tools = tools
+        self.known: dict[str, tuple[str, ...]] = {}
+        self.forms: dict[tuple[str, str], dict[str, Any]] = {}
         self._faults: list[Fault] = []
         self._warnings: list[Fault] = []
+        self._notes: list[Fault] = []
         self._left_out = 0
 
     @property
@@ -59,20 +75,53 @@ class Report:
         return found
 
     @property
-    def warnings(self) -> list[str]:
+    def warnings(self) -> list[Fault]:
         """The warnings in the order of their lines."""
-        return [str(each) for each in sorted(self._warnings, key=lambda each: each.line)]
+        return sorted(self._warnings, key=lambda each: each.line)
 
-    def fault(self, key: str, line: int, message: str, mend: str = "") -> None:
-        """Note what must be mended."""
+    @property
+    def notes(self) -> list[Fault]:
+        """The notes in the order of their lines."""
+        return sorted(self._notes, key=lambda each: each.line)
+
+    def fault(self, key: str, line: int, message: str, mend: str = "", file: str = "") -> None:
+        """Note what must be mended. file: where it is, if not in the manifest's own."""
         if self.full:
             self._left_out += 1
         else:
-            self._faults.append(Fault(message, file=self.file, line=line, key=key, mend=mend))
+            place = file or self.file
+            self._faults.append(Fault(message, file=place, line=line, key=key, mend=mend))
 
-    def warn(self, key: str, line: int, message: str) -> None:
+    def warn(self, key: str, line: int, message: str, file: str = "") -> None:
         """Note what may surprise."""
-        self._warnings.append(Fault(message, file=self.file, line=line, key=key))
+        self._warnings.append(Fault(message, file=file or self.file, line=line, key=key))
+
+    def note(self, key: str, line: int, message: str, mend: str = "", file: str = "") -> None:
+        """Note what a prompt may have meant otherwise."""
+        if len(self._notes) < FAULTS_MAX:
+            place = file or self.file
+            self._notes.append(Fault(message, file=place, line=line, key=key, mend=mend))
+
+    def fault_at(self, path: KeyPath, message: str, mend: str = "") -> None:
+        """Note what must be mended at a key of the manifest."""
+        file, line = self.place(path)
+        self.fault(dotted(path), line, message, mend, file)
+
+    def warn_at(self, path: KeyPath, message: str) -> None:
+        """Note what may surprise at a key of the manifest."""
+        file, line = self.place(path)
+        self.warn(dotted(path), line, message, file)
+
+    def given(self, path: KeyPath) -> bool:
+        """Whether the text or an option gives this very key."""
+        return path in self.options or self.lines.gives(path)
+
+    def place(self, path: KeyPath) -> tuple[str, int]:
+        """The option that set a key, and no line; else the file and the key's line."""
+        for end in range(len(path), 0, -1):
+            if path[:end] in self.options:
+                return self.options[path[:end]], 0
+        return self.file, self.lines.of(path)
 
 
 class Section:
@@ -87,6 +136,11 @@ class Section:
     ) -> None:
         self.report, self.values, self.path, self.name = report, values, path, name
 
+    @property
+    def kind(self) -> str:
+        """The name that all tables of one array share."""
+        return self.name.partition("[")[0]
+
     def __contains__(self, key: str) -> bool:
         return key in self.values
 
@@ -98,16 +152,28 @@ class Section:
         """The line of something in this table, else of the table."""
         return self.report.lines.of((*self.path, *steps))
 
+    def where(self, *steps: str | int) -> str:
+        """Where something in this table is given: `on line 3`, or by which option."""
+        file, line = self.report.place((*self.path, *steps))
+        return f"on line {line}" if file == self.report.file else f"by {file}"
+
     def fault(self, *steps: str | int, message: str, mend: str = "") -> None:
         """Note what must be mended here."""
-        self.report.fault(self.key(*steps), self.line(*steps), message, mend)
+        file, line = self.report.place((*self.path, *steps))
+        self.report.fault(self.key(*steps), line, message, mend, file)
 
     def warn(self, *steps: str | int, message: str) -> None:
         """Note what may surprise here."""
-        self.report.warn(self.key(*steps), self.line(*steps), message)
+        file, line = self.report.place((*self.path, *steps))
+        self.report.warn(self.key(*steps), line, message, file)
+
+    def form(self, key: str, **form: Any) -> None:
+        """Note what a key may hold, as JSON Schema says it."""
+        self.report.forms[self.kind, key] = form
 
     def whole(self, key: str, low: int, high: int) -> int | None:
         """A whole number from low to high."""
+        self.form(key, type="integer", minimum=low, maximum=high)
         value = self.values.get(key)
         if value is None:
             return None
@@ -116,11 +182,14 @@ class Section:
             return None
         if low <= value <= high:
             return value
-        self.fault(key, message=f"must be from {low} to {high}, found {shown(value)}")
+        mend = _BOUNDED if value < low and key.endswith(_SECS) else ""
+        self.fault(key, message=f"must be from {low} to {high}, found {shown(value)}", mend=mend)
         return None
 
     def usd(self, key: str, *, free: bool = False) -> int | None:
         """An amount of US dollars, in nano-dollars; 0 only where it may be free."""
+        least = {"minimum": 0} if free else {"exclusiveMinimum": 0}
+        self.form(key, type="number", exclusiveMaximum=NANO, **least)
         value = self.values.get(key)
         if value is None:
             return None
@@ -133,14 +202,15 @@ class Section:
             amount = -1
         if amount > 0 or (free and amount == 0):
             return amount
-        least = "at least 0" if free else "more than 0"
+        bound = "at least 0" if free else "more than 0"
         self.fault(
-            key, message=f"must be {least} US dollars and below a billion, found {shown(value)}"
+            key, message=f"must be {bound} US dollars and below a billion, found {shown(value)}"
         )
         return None
 
     def flag(self, key: str) -> bool | None:
         """True or false."""
+        self.form(key, type="boolean")
         value = self.values.get(key)
         if value is None or isinstance(value, bool):
             return value
@@ -149,20 +219,27 @@ class Section:
 
     def text(self, key: str, *, blank: bool = False) -> str | None:
         """A text; a blank one only where it may be."""
+        self.form(key, type="string", **({} if blank else {"pattern": r"\S"}))
         value = self.values.get(key)
         return None if value is None else self._text(value, (key,), blank)
 
     def choice(self, key: str, known: Collection[Word]) -> Word | None:
         """One of the words that are known here."""
         text = self.text(key)
+        self.form(key, enum=[*known])
         found = next((word for word in known if word == text), None)
         if text is not None and found is None:
             message = f"must be one of {', '.join(known)}, found {shown(text)}"
             self.fault(key, message=message, mend=self.near(text, known))
         return found
 
-    def texts(self, key: str, most: int) -> Iterator[tuple[int, str]] | None:
-        """The texts of an array that have no fault, each with its index."""
+    def texts(
+        self, key: str, most: int, known: Collection[str] = ()
+    ) -> Iterator[tuple[int, str]] | None:
+        """The texts of an array that have no fault, each with its index. known: what each is to
+        be one of, which the caller judges."""
+        item = {"enum": [*known]} if known else {"type": "string", "pattern": r"\S"}
+        self.form(key, type="array", items=item, maxItems=most)
         values = self.values.get(key)
         if values is None:
             return None
@@ -177,6 +254,7 @@ class Section:
 
     def table(self, key: str) -> "Section":
         """A table inside this one; an empty one where it is missing or has a fault."""
+        self.form(key, type="object")
         value = self.values.get(key)
         if value is not None and not isinstance(value, dict):
             self._wrong((key,), "a table", value)
@@ -219,6 +297,7 @@ class Section:
 
         homes: where other keys belong, for the mend.
         """
+        self.report.known[self.kind] = tuple(known)
         for key in self.values:
             if key in later:
                 self.fault(key, message=NOT_YET, mend="Leave it out")
@@ -245,6 +324,8 @@ class Section:
             mend = f'Write it in quotes: "{shown(value)}"'
         elif wanted == _TEXTS and isinstance(value, str):
             mend = f"Write it as an array: [{quoted(value)}]"
+        elif wanted == _WHOLE and str(steps[-1]).endswith(_SECS) and _endless(value):
+            mend = _BOUNDED
         self.fault(*steps, message=f"expected {wanted}, found {shown(value)}", mend=mend)
 
 
@@ -284,6 +365,13 @@ def quoted(text: str, limit: int = _SHOWN_MAX) -> str:
     """A text in quotes for a terminal: on one line, cut to a limit, nothing unprintable."""
     line = one_line(text, limit)
     return json.dumps(line, ensure_ascii=not line.isprintable())
+
+
+def _endless(value: object) -> bool:
+    """Whether a value may stand for a wait without an end."""
+    if isinstance(value, Decimal):
+        return not value.is_finite()
+    return isinstance(value, str | bool)
 
 
 def _nearest(word: str, known: Collection[str]) -> str:

@@ -14,6 +14,7 @@ from leadhand.load import settings as reading
 from leadhand.load.lines import KeyPath
 from leadhand.load.section import ENTRIES_MAX, NAME, NAME_RULE, NOT_YET, Section, dotted, shown
 from leadhand.load.settings import TURNS_MAX
+from leadhand.load.variables import filled
 
 WORKERS_MAX = 1_000
 # More at once is allowed, but strains rate limits and machines: a warning.
@@ -62,9 +63,10 @@ def manifest(top: Section, base: Path) -> Manifest:
     house = _house(run, lead or Section(top.report, {}))
     _surprises(run, lead, house)
     general = _defaults(run, defaults, base, house)
+    leading = _lead(top, lead, defaults, general.directory, base) if lead else Lead("tasks", "")
     agents = _agents(top.table("agents"), base, house)
     return Manifest(
-        lead=_lead(top, lead, defaults, general.directory, base) if lead else Lead("tasks", ""),
+        lead=leading,
         house=house,
         defaults=general,
         agents=agents,
@@ -88,7 +90,7 @@ def _lead_section(top: Section) -> Section | None:
         return None
     first = Section(top.report, leads[0], ("lead", 0), "lead")
     if len(leads) > 1:
-        message = f"is the second lead, the first is on line {first.line()}"
+        message = f"is the second lead, the first is {first.where()}"
         again = top.line("lead", 1)
         top.report.fault("lead", again, message, "Keep one: it spawns the workers")
     return first
@@ -155,7 +157,7 @@ def _agreed(places: Iterable[tuple[Section, str, int | None]]) -> int | None:
     first, first_key, chosen = given[0]
     for at, key, value in given[1:]:
         if value != chosen:
-            there = f"{first.key(first_key)} on line {first.line(first_key)}"
+            there = f"{first.key(first_key)} {first.where(first_key)}"
             at.fault(
                 key,
                 message=f"is {shown(at.values[key])} here, but {shown(first.values[first_key])} "
@@ -222,7 +224,10 @@ def _lead(
 def _prompt(top: Section, lead: Section) -> str:
     """The lead's prompt; a missing one is looked for where it may have slipped to."""
     if "prompt" in lead:
-        return lead.text("prompt") or ""
+        text = filled(lead, "prompt", text=lead.text("prompt") or "")
+        if not text.strip() and "${" in str(lead.values["prompt"]):
+            lead.fault("prompt", message="is blank with its variables filled in")
+        return text
     stray = _stray(top.values, ())
     env = (*lead.path, "env")
     if stray == (*env, "prompt") and env in top.report.lines.headers:
@@ -272,6 +277,7 @@ def _tasks(
         top.fault("task", message="stands beside a lead", mend=mend)
 
     def settings(section: Section) -> Settings:
+        _no(section, "use_worktree")
         found = replace(
             reading.read(section, base, _TASK),
             timeout_secs=section.whole("timeout_secs", 1, TIMEOUT_MAX_SECS),

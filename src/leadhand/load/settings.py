@@ -9,6 +9,7 @@ from leadhand.domain import hosts
 from leadhand.domain.manifest import KNOWN_TOOLS, Effort, Settings
 from leadhand.domain.text import one_line
 from leadhand.load.section import ENTRIES_MAX, Section, quoted
+from leadhand.load.variables import check, filled
 
 # The keys that read() reads; timeouts and budgets mean different things to leads and workers.
 KEYS = (
@@ -34,7 +35,7 @@ def read(section: Section, base: Path, siblings: Collection[str]) -> Settings:
     return Settings(
         model=_model(section),
         effort=section.choice("effort", EFFORTS),
-        system=section.text("system", blank=True),
+        system=_system(section),
         tools=_tools(section),
         directory=_directory(section, base),
         add_dirs=_add_dirs(section, base),
@@ -71,8 +72,13 @@ def _model(section: Section) -> str | None:
     return None
 
 
+def _system(section: Section) -> str | None:
+    text = section.text("system", blank=True)
+    return None if text is None else filled(section, "system", text=text)
+
+
 def _tools(section: Section) -> tuple[str, ...] | None:
-    names = section.texts("tools", ENTRIES_MAX)
+    names = section.texts("tools", ENTRIES_MAX, KNOWN_TOOLS)
     if names is None:
         return None
     known = (*KNOWN_TOOLS, *section.report.tools)
@@ -136,6 +142,7 @@ def _place(
     section: Section, steps: tuple[str | int, ...], text: str, base: Path
 ) -> tuple[Path, str] | None:
     """A path made absolute, and what stands there: "directory", "other" or "nothing"."""
+    text = filled(section, *steps, text=text)
     given = quoted(text, _PATH_SHOWN_MAX)
     try:
         path = base.absolute() / Path(text).expanduser()
@@ -156,9 +163,9 @@ def _place(
 
 
 def _env(section: Section, siblings: Collection[str]) -> dict[str, str] | None:
+    table = section.table("env")
     if "env" not in section:
         return None
-    table = section.table("env")
     header = section.report.lines.headers.get(table.path)
     if len(table.values) > ENTRIES_MAX:
         table.fault(message=f"has {len(table.values)} entries, at most {ENTRIES_MAX} are allowed")
@@ -180,5 +187,6 @@ def _env(section: Section, siblings: Collection[str]) -> dict[str, str] | None:
             if value is not None and len(value.encode()) > _VALUE_MAX:
                 table.fault(name, message=f"is longer than {_VALUE_MAX // 1024} KiB")
             elif value is not None:
+                check(table, name, text=value)
                 chosen[name] = value
     return chosen

@@ -68,6 +68,7 @@ def _task(section: Section, agents: dict[str, Agent]) -> Task:
             mend=section.near(agent, agents) or f"Known: {known}",
         )
     needs = [text for _, text in section.texts("depends_on", TASKS_MAX) or ()]
+    section.form("id", type="string", pattern=f"^{NAME.pattern}$")
     return Task(name or "", prompt or "", agent, tuple(dict.fromkeys(needs)))
 
 

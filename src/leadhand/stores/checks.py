@@ -48,6 +48,11 @@ def check_rows(after_seq: int, rows: Sequence[Row]) -> None:
             raise StoreError(f"Event {row.seq}: actor and kind are to be printable.")
 
 
+def owned_by(run: str, who: str) -> StoreError:
+    """The refusal to take away a run that somebody owns."""
+    return StoreError(f"Run {run} is not removed: it is run by {who}.")
+
+
 def digest_of(data: bytes) -> str:
     """The name of a blob: SHA-256 of its content, in hex."""
     return sha256(data).hexdigest()

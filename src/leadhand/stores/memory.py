@@ -17,6 +17,7 @@ from leadhand.stores.checks import (
     check_rows,
     check_run_id,
     digest_of,
+    owned_by,
 )
 
 
@@ -114,6 +115,13 @@ class MemoryStore:
         """See Store.held."""
         kept = self._kept(run)
         return kept.owner_name if kept.owner is not None else ""
+
+    async def remove(self, run: str) -> None:
+        """See Store.remove."""
+        kept = self._kept(run)
+        if kept.owner is not None:
+            raise owned_by(run, kept.owner_name)
+        del self.memory.runs[run]
 
     async def runs(self) -> list[str]:
         """See Store.runs."""

@@ -19,7 +19,7 @@ from typing import TypeVar, TypeVarTuple
 from leadhand.errors import NotOwner, StoreError
 from leadhand.store import Held, Letter, Owned, Row
 from leadhand.stores.blobs import BlobFolder, sync_file, sync_folder
-from leadhand.stores.checks import check_run_id, is_run_id
+from leadhand.stores.checks import check_run_id, is_run_id, owned_by
 from leadhand.stores.sqlite_file import (
     INBOX_DB,
     INBOX_SCHEMA,
@@ -28,7 +28,7 @@ from leadhand.stores.sqlite_file import (
     explained,
     make_database,
 )
-from leadhand.stores.sqlite_owner import Owner, holder_of, take_ownership
+from leadhand.stores.sqlite_owner import Owner, holder_of, remove_run, take_ownership
 from leadhand.stores.sqlite_reader import Reader
 
 MANIFEST, BLOBS = "manifest.toml", "blobs"
@@ -69,6 +69,17 @@ class SqliteStore:
     async def held(self, run: str) -> str:
         """See Store.held."""
         return await self._in(self._threads, holder_of, self._folder(run))
+
+    async def remove(self, run: str) -> None:
+        """See Store.remove."""
+        folder = self._folder(run)
+        reader = self._readers.pop(run, None)
+        self._recent.pop(run, None)
+        if reader is not None:
+            await self._in(self._threads, reader.shut)
+        held = await self._in(self._writer, remove_run, folder, "a removal")
+        if held is not None:
+            raise owned_by(run, held.by)
 
     async def runs(self) -> list[str]:
         """See Store.runs."""

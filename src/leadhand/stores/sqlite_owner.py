@@ -6,6 +6,7 @@ that was left behind fail.
 
 import fcntl
 import os
+import shutil
 import sqlite3
 import time
 from collections.abc import Mapping, Sequence
@@ -18,10 +19,13 @@ from msgspec.structs import astuple
 
 from leadhand.errors import NotOwner, StoreError
 from leadhand.store import Held, Row
+from leadhand.stores.blobs import sync_folder
 from leadhand.stores.checks import check_rows
 from leadhand.stores.sqlite_file import RUN_DB, check_whole, explained, open_database
 
 LOCK = "owner.lock"
+# No run can have a name that begins so.
+_GONE = ".gone-"
 _LOCK_TRIES, _LOCK_RETRY_SECS = 4, 0.002
 
 _GUARD = """
@@ -114,6 +118,28 @@ def take_ownership(folder: Path, who: str) -> Owner | Held:
         except BaseException:
             _unlock(lock)
             raise
+
+
+def remove_run(folder: Path, who: str) -> Held | None:
+    """Take a run's folder away, in one step for whoever looks; or say who holds its lock.
+
+    The lock alone is asked for: a run whose log cannot be read any more can be removed too.
+    """
+    run_dir = folder.parent
+    with explained(folder / RUN_DB):
+        (folder / RUN_DB).stat()
+        lock = _try_lock(folder / LOCK, who)
+        if isinstance(lock, Held):
+            return lock
+        try:
+            folder.rename(run_dir / f"{_GONE}{folder.name}-{os.getpid()}-{time.monotonic_ns()}")
+            sync_folder(run_dir)
+        finally:
+            _unlock(lock)
+        # What an earlier removal left that was interrupted goes too.
+        for gone in run_dir.glob(f"{_GONE}*"):
+            shutil.rmtree(gone, ignore_errors=True)
+    return None
 
 
 def _begin_epoch(database: sqlite3.Connection, path: Path) -> int:

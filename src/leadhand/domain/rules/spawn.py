@@ -7,7 +7,15 @@ from leadhand.domain import estimates, ledger
 from leadhand.domain import events as e
 from leadhand.domain.clock import At, Now
 from leadhand.domain.ids import ROOT, ActorId, CallId, worker_id
-from leadhand.domain.manifest import BASE, KNOWN_TOOLS, LEAD_TOOLS, Manifest, Settings, layered
+from leadhand.domain.manifest import (
+    BASE,
+    KNOWN_TOOLS,
+    LEAD_TOOLS,
+    Manifest,
+    Settings,
+    Task,
+    layered,
+)
 from leadhand.domain.prices import price_of, window_of
 from leadhand.domain.rules import budget, caps, task
 from leadhand.domain.state import Actor, Run
@@ -88,16 +96,21 @@ def start_task(run: Run, command: c.StartTask, now: Now) -> list[e.Event]:
     if parent is None or run.manifest is None or not task.ready_to_start(run, command.task):
         return []
     asked = next(each for each in run.manifest.tasks if each.id == command.task)
-    spawned = c.SpawnActor(
-        ROOT, CallId(asked.id), asked.prompt, asked.id, asked.agent, asked.id, asked.settings
-    )
     try:
         caps.check_total(run)
-        return [replace(made(run, parent, spawned), task=asked.id)]
+        return [task_worker(run, parent, asked)]
     except BudgetExceeded as refusal:
         return task.without_money(run, asked.id, refusal.message)
     except Refused as refusal:
         return [e.TaskSkipped(ROOT, task=asked.id, why=refusal.message)]
+
+
+def task_worker(run: Run, root: Actor, asked: Task) -> e.ActorSpawned:
+    """The worker of a task. Raises Refused."""
+    command = c.SpawnActor(
+        ROOT, CallId(asked.id), asked.prompt, asked.id, asked.agent, asked.id, asked.settings
+    )
+    return replace(made(run, root, command), task=asked.id)
 
 
 def made(run: Run, parent: Actor, command: c.SpawnActor) -> e.ActorSpawned:

@@ -1,0 +1,267 @@
+"""Forecast: what a manifest's run may become: who, at most how much, at most how long.
+
+The figures come from the rules themselves, asked about a run that has just begun.
+"""
+
+from collections.abc import Collection, Iterator, Sequence
+from math import ceil
+
+from msgspec import Struct
+
+from leadhand.briefing import briefing
+from leadhand.domain import commands as c
+from leadhand.domain import estimates, ledger
+from leadhand.domain import events as e
+from leadhand.domain.clock import At, Now
+from leadhand.domain.decide import decide
+from leadhand.domain.evolve import evolve
+from leadhand.domain.ids import ROOT, CallId
+from leadhand.domain.manifest import Manifest, Task
+from leadhand.domain.money import NANO, Price, bound, show
+from leadhand.domain.prices import price_of
+from leadhand.domain.rules import pace
+from leadhand.domain.rules.spawn import task_worker
+from leadhand.domain.rules.task import laid_out, release
+from leadhand.domain.state import Run
+from leadhand.errors import Refused
+from leadhand.views.words import counted, span
+
+BEGINNING = Now(0, 0)
+# Of the schemas of the tools that every lead has; a test holds it to them.
+TOOLS_BYTES = 4_000
+
+
+class Part(Struct, frozen=True):
+    """One kind of actor. agent: empty for the lead and for workers of no agent. holds: what each
+    sets aside, in nano-dollars, as an envelope of its own or as an estimate. refused: why not even
+    one fits beside the lead's report."""
+
+    role: str
+    name: str
+    agent: str
+    model: str
+    tools: tuple[str, ...]
+    directory: str
+    turns_max: int
+    timeout_secs: int
+    holds: int = 0
+    envelope: bool = False
+    refused: str = ""
+
+
+class Bound(Struct, frozen=True):
+    """A wait: until when at the latest (seconds), and what happens then."""
+
+    what: str
+    secs: int
+    then: str
+
+
+class Rate(Struct, frozen=True):
+    """A model that the manifest names. local: nobody prices it, so it is free."""
+
+    model: str
+    price: Price
+    local: bool
+
+
+class Forecast(Struct, frozen=True):
+    """A run before it begins. Money in nano-dollars.
+
+    slice: kept for the lead's report. first_call: what the lead's first call is held for.
+    worst_secs: of the run's time; parks: what may come on top of it while a provider's quota is
+    exhausted. trouble and mend: why the budget does not even pay the lead's first call.
+    """
+
+    lead: Part
+    workers: tuple[Part, ...]
+    max_workers: int
+    max_total_spawns: int
+    budget: int
+    slice: int
+    first_call: int
+    worst_secs: int
+    parks: str
+    waits: tuple[Bound, ...]
+    rates: tuple[Rate, ...]
+    trouble: str = ""
+    mend: str = ""
+
+
+def forecast(
+    manifest: Manifest, models: Collection[str], local: Collection[str], limits_secs: int
+) -> Forecast:
+    """What the run of a manifest without faults may become. Raises UnknownModel.
+
+    models: those that it names; local: those of them that are free since nobody prices them.
+    limits_secs: how long a call waits for its provider's limits.
+    """
+    house, run = manifest.house, Run()
+    began, spawned = decide(run, c.StartRun("forecast", manifest), BEGINNING)
+    assert isinstance(spawned, e.ActorSpawned)
+    for seq, event in enumerate((began, spawned), 1):
+        evolve(run, event, At(seq, BEGINNING))
+    if manifest.tasks:
+        return of_tasks(run, spawned, models, local, limits_secs)
+    need, trouble = first_call(run, spawned)
+    workers = [worker(run, name) for name in ("", *manifest.agents)]
+    lead = part(spawned)
+    kept = ledger.report_cost(run, lead.model, spawned.price, 0)
+    lowest = ceil((kept + need) / NANO * 10_000) / 10_000
+    mend = f"Give it at least {lowest:.4f}, or the lead a cheaper model" if trouble else ""
+    return Forecast(
+        lead=lead,
+        workers=tuple(workers),
+        max_workers=house.max_workers,
+        max_total_spawns=house.max_total_spawns,
+        budget=house.budget_nanousd,
+        slice=run.envelopes[ROOT].slice,
+        first_call=need,
+        # The lead's last turn waits for its workers to wrap up.
+        worst_secs=house.lead_timeout_secs + 2 * house.grace_secs,
+        parks=parks(manifest),
+        waits=tuple(waits(manifest, workers, limits_secs)),
+        rates=tuple(Rate(each, price_of(manifest, each), each in local) for each in models),
+        trouble=trouble,
+        mend=mend,
+    )
+
+
+def of_tasks(
+    run: Run,
+    root: e.ActorSpawned,
+    models: Collection[str],
+    local: Collection[str],
+    limits_secs: int,
+) -> Forecast:
+    """What a run of tasks may become."""
+    manifest = run.manifest
+    assert manifest is not None
+    workers = [task_part(run, each) for each in manifest.tasks]
+    house = manifest.house
+    return Forecast(
+        lead=part(root),
+        workers=tuple(workers),
+        max_workers=run.places,
+        max_total_spawns=house.max_total_spawns,
+        budget=house.budget_nanousd,
+        slice=0,
+        first_call=0,
+        worst_secs=longest_secs(manifest, [each.timeout_secs for each in workers], run.places),
+        parks=parks(manifest),
+        waits=tuple(waits(manifest, workers, limits_secs)),
+        rates=tuple(Rate(each, price_of(manifest, each), each in local) for each in models),
+    )
+
+
+def task_part(run: Run, asked: Task) -> Part:
+    """The worker of a task, if it started now."""
+    assert run.manifest is not None
+    try:
+        spawned = task_worker(run, run.actors[ROOT], asked)
+    except Refused as refusal:
+        return Part("worker", asked.id, asked.agent, "", (), "", 0, 0, refused=refusal.message)
+    return part(spawned)
+
+
+def longest_secs(manifest: Manifest, timeouts: Sequence[int], places: int) -> int:
+    """How long tasks may take at most if each takes all of its time: no schedule that keeps every
+    place busy takes longer than the longest chain and an equal share of the rest (Graham 1969)."""
+    own = {each.id: secs for each, secs in zip(manifest.tasks, timeouts, strict=True)}
+    needs = {each.id: each.depends_on for each in manifest.tasks}
+    chains: dict[str, int] = {}
+    tasks = laid_out(manifest)
+    while tasks.ready:
+        task_id = next(iter(tasks.ready))
+        del tasks.ready[task_id]
+        chains[task_id] = own[task_id] + max((chains[need] for need in needs[task_id]), default=0)
+        release(tasks, task_id)
+    longest = max(chains.values(), default=0)
+    return longest + ceil(max(0, sum(timeouts) - longest) / places)
+
+
+def part(spawned: e.ActorSpawned) -> Part:
+    """An actor that is about to be."""
+    settings = spawned.settings
+    return Part(
+        role=spawned.role,
+        name=spawned.label or spawned.agent or spawned.role,
+        agent=spawned.agent,
+        model=settings.model or "",
+        tools=settings.tools or (),
+        directory=settings.directory or "",
+        turns_max=settings.max_turns or 0,
+        timeout_secs=settings.timeout_secs or 0,
+        holds=spawned.envelope or spawned.estimate,
+        envelope=spawned.envelope is not None,
+    )
+
+
+def first_call(run: Run, lead: e.ActorSpawned) -> tuple[int, str]:
+    """What the lead's first call needs at least, and why it cannot be had, if it cannot: its
+    tokens are taken as few, so that only what is impossible is called so."""
+    read = len(f"{briefing(lead, run.house, [])}{lead.prompt}".encode()) + TOOLS_BYTES
+    tokens = read // estimates.BYTES_PER_TOKEN
+    command = c.AdmitCall(ROOT, CallId("first"), read, counted=tokens)
+    whole = tokens + estimates.NOTICE_BYTES + ledger.overhead(run, lead.settings.model or "")
+    need = bound(lead.price, whole, min(estimates.OUTPUT_MIN, lead.settings.max_tokens or 0))
+    try:
+        final = any(
+            isinstance(each, e.CallAdmitted) and each.final
+            for each in decide(run, command, BEGINNING)
+        )
+    except Refused:
+        final = True
+    if not final:
+        return need, ""
+    report = ledger.report_cost(run, lead.settings.model or "", lead.price, 0)
+    budget = show(run.house.budget_nanousd)
+    return need, (
+        f"{budget} do not pay the lead's first call: its report keeps {show(report)}, and the "
+        f"call needs {show(need)}"
+    )
+
+
+def worker(run: Run, agent: str) -> Part:
+    """A worker of an agent, or of none, if the lead spawned one now and said no more of it."""
+    command = c.SpawnActor(ROOT, CallId(f"spawn {agent}"), "", agent=agent)
+    try:
+        (spawned,) = decide(run, command, BEGINNING)
+    except Refused as refusal:
+        return Part("worker", agent or "worker", agent, "", (), "", 0, 0, refused=refusal.message)
+    assert isinstance(spawned, e.ActorSpawned)
+    return part(spawned)
+
+
+def parks(manifest: Manifest) -> str:
+    """What an exhausted quota adds to the time of the run."""
+    if manifest.house.on_quota == "fail":
+        return ""
+    return (
+        f"up to {span(pace.PARK_MAX_MS)} more each time that a provider's quota is exhausted, "
+        f"{pace.PARKS_MAX} times in a row; then `leadhand resume` goes on"
+    )
+
+
+def waits(manifest: Manifest, workers: list[Part], limits_secs: int) -> Iterator[Bound]:
+    """Everything that is waited for."""
+    house = manifest.house
+    grace = f"within {counted(house.grace_secs, 'second')} of grace"
+    if not manifest.tasks:
+        yield Bound(
+            "the lead, and its waits for workers",
+            house.lead_timeout_secs,
+            f"its workers wrap up {grace}, then it reports within the same again",
+        )
+    for each in workers:
+        if not each.refused:
+            name = f"a worker of agent {each.agent}" if each.agent else "a worker"
+            name = f"task {each.name}" if manifest.tasks else name
+            yield Bound(name, each.timeout_secs, "it settles as TimedOut with what it said last")
+    yield Bound(
+        "a call, for money that others have reserved",
+        estimates.DEFER_MS // 1000,
+        "its answer is made shorter, or it is refused",
+    )
+    ends = "the actor fails" if house.on_quota == "fail" else "the run is parked"
+    yield Bound("a call, for a provider's limits", limits_secs, f"the call fails, or {ends}")
