@@ -98,7 +98,7 @@ def check_places(run: Run) -> None:
     """Refuse a run whose directories are not on this machine. Raises UsageError."""
     assert run.manifest is not None
     named = [each.directory for each in run.manifest.every_settings()]
-    named += [actor.directory for actor in run.actors.values()]
+    named += [actor.directory for actor in run.actors.values() if actor.ending is None]
     missing = [each for each in dict.fromkeys(named) if each and not Path(each).is_dir()]
     if missing:
         more = f" and {len(missing) - PLACES_SHOWN} more" if len(missing) > PLACES_SHOWN else ""

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import Shelf
-from tests.cli.kit import Desk, Done, desk, wait_for
+from tests.cli.kit import Desk, Done, desk, ended, wait_for
 
 pytestmark = pytest.mark.slow
 
@@ -171,6 +171,31 @@ def test_a_run_that_succeeded_takes_no_more(shelf: Shelf) -> None:
     assert "the run is already finished: succeeded. Its result stands." in done.err
     done = shelf.desk.run("resume", shelf.good, "--fresh-workers")
     assert (done.code, "1. STATUS: success" in done.out) == (0, True)
+
+
+def test_a_run_that_ran_out_of_time_goes_on_with_more(at: Desk) -> None:
+    at.gate(grace_secs=1)
+    manifest = at.folder / "manifest.toml"
+    manifest.write_text(manifest.read_text().replace("[run]", "[run]\nlead_timeout_secs = 1"))
+    first = at.run("dispatch", "manifest.toml", "--json")
+    assert (first.json["status"], first.json["ran_out_of"]) == ("timed_out", ["time"])
+    run, asked = first.json["run_id"], at.asked()
+    assert "--lead-timeout-secs SECS` takes it up again" in at.run("why", run).out
+    done = at.run("resume", run, "--lead-timeout-secs", "60", "--json")
+    # Its workers were ended with it, and the lead says so.
+    assert (done.code, done.json["status"], done.json["report_by"]) == (1, "partial", "lead")
+    assert at.asked() == asked == 2
+    assert happened(at, run).count("RunReopened") == 1
+
+
+def test_a_run_that_another_process_owns_takes_no_changes(at: Desk) -> None:
+    dispatch = at.gate().gated()
+    for words in (("--fresh-workers",), ("--max-workers", "9"), ("--map", f"{at.folder}=/")):
+        done = at.run("resume", at.latest(), *words)
+        assert (done.code, done.out) == (2, "")
+        assert "is owned by" in done.err
+    at.touch("open")
+    assert ended(dispatch).code == 0
 
 
 # --- fresh workers

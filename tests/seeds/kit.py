@@ -14,6 +14,7 @@ from leadhand.domain.ids import ROOT
 from leadhand.domain.invariants import broken
 from leadhand.domain.state import Run
 from leadhand.engine.clock import Clock, SystemClock
+from leadhand.engine.resumption import Change
 from leadhand.errors import ModelError
 from leadhand.folder import Folder
 from leadhand.load import parse
@@ -161,14 +162,16 @@ def play(
     return asyncio.run(main())
 
 
-def go_on(before: Ended, script: Script, store: Store) -> Ended:
+def go_on(before: Ended, script: Script, store: Store, *changes: Change) -> Ended:
     """Resume a run that was let go of, as another process would."""
 
     async def main() -> Ended:
         stage = Stage(script)
         model = ScriptedModel(stage.answer)
         runs = before.folder.path.parent
-        live = await resume_run(store, runs, before.run.id, models=lambda name: model)
+        live = await resume_run(
+            store, runs, before.run.id, changes=changes, models=lambda name: model
+        )
         return await stage.ended(live, store)
 
     return asyncio.run(main())

@@ -15,6 +15,7 @@ import pytest
 from rich.console import Console
 
 from leadhand.cli.screen import drawn
+from leadhand.domain import commands as c
 from leadhand.domain import events as e
 from leadhand.domain import notices
 from leadhand.domain.clock import Now
@@ -739,6 +740,42 @@ def test_a_resumed_run_goes_on_with_its_lead_and_its_workers(tmp_path: Path) -> 
     repeated = {step for step in asked if asked.count(step) > 1}
     assert [turn for _, turn in repeated] == [1]
     assert [item.input for item in after.checked.report.completed] == ["first", "second"]
+
+
+def test_with_fresh_workers_only_the_lead_resumes_and_decides_whether_to_spawn(
+    tmp_path: Path,
+) -> None:
+    asked: list[str] = []
+    lives: list[LiveRun] = []
+
+    async def script(request: Request) -> Reply:
+        asked.append(request.actor_id)
+        if request.actor_id != ROOT:
+            if prompt(request) == "first" and len(lives) == 1:
+                lives.pop().conductor().suspend()
+                await asyncio.Event().wait()
+            return Reply(text=f"{prompt(request)}: written")
+        if turn(request) == 0:
+            return calls(spawn("first", label="one"))
+        started = [each.json["worker_id"] for each in done(request, "spawn_worker")]
+        waited = [each.json.get("worker_id") for each in done(request, "wait_actor")]
+        if "resumed this run with fresh workers" not in str(request.messages):
+            return calls(wait("root/W1"))
+        if len(started) == 1:
+            assert "root/W1 (one): $" in str(request.messages[-1])
+            return calls(spawn("again"))
+        if "root/W2" not in waited:
+            return calls(wait("root/W2"))
+        return Reply(text=report("partial", ["again: written"]))
+
+    runs = tmp_path / "runs"
+    before = play(RULES + LEAD, script, tmp_path, store=SqliteStore(runs), meet=lives.append)
+    assert not before.finished
+    workers = asked.count("root/W1")
+    after = go_on(before, script, SqliteStore(runs), c.CancelWorkers())
+    assert asked.count("root/W1") == workers
+    assert after.statuses == {"root": "Success", "root/W1": "Cancelled", "root/W2": "Success"}
+    assert after.run.records[ActorId("root/W1")].error == "lost: resumed with fresh workers"
 
 
 @pytest.mark.parametrize("cleanup", ["on_success", "always", "never"])

@@ -99,7 +99,7 @@ def command(
     as_json: bool,
     quiet: bool,
 ) -> int:
-    """Continue a run that was interrupted or drained, or that ran out of budget or time.
+    """Continue a run that was interrupted, drained, or ran out of budget or time.
 
     Every actor goes on in mid-conversation, and nothing is paid twice. A run that ended for want
     of budget or time is taken up again with more of it; any other finished run prints its result
