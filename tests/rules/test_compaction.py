@@ -96,6 +96,30 @@ def test_a_model_that_could_not_read_it_all_gets_a_summary_whatever_the_limit() 
     assert event.compacts
 
 
+def test_a_summary_that_the_model_could_not_read_enough_for_is_tried_again_on_demand_alone() -> (
+    None
+):
+    world = long()
+    admitted = world.admit()
+    world.do(c.RecordCut(ROOT, admitted.call, "prompt is too long", billed=False))
+    (event,) = world.do(replace(world.admitting(), compact=True))
+    assert isinstance(event, e.CallAdmitted)
+    assert event.compacts
+
+
+def test_of_a_conversation_that_could_not_be_read_less_is_kept() -> None:
+    kept = []
+    for brief in (False, True):
+        world = World(lead=Settings(compact_above_tokens=40_000), budget_nanousd=10**9)
+        world.turn(usage=Usage(50_000, 10))
+        call = world.admit().call
+        command = c.RecordCompaction(ROOT, call, "All went well.", LONG, "blob:x", 700, brief)
+        (event, *_) = world.do(command)
+        assert isinstance(event, e.ConversationCompacted)
+        kept.append(event.results_max)
+    assert kept == [20_000 * estimates.BYTES_PER_TOKEN, estimates.COMPACT_RESULTS_BRIEF]
+
+
 def test_the_last_call_is_never_given_to_a_summary() -> None:
     world = long(lead_timeout_secs=10)
     world.later(secs=10).do(c.ExpireActor(ROOT))

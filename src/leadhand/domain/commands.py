@@ -65,7 +65,7 @@ class AdmitCall(Struct, frozen=True, tag=True):
 class RecordCompaction(Struct, frozen=True, tag=True):
     """The model has summarized the conversation; an empty summary changes nothing. archive: where
     the whole can be read. kept_bytes: UTF-8 bytes of all that the model reads of it from now on,
-    without pending results."""
+    without pending results. brief: the model could not read all of it."""
 
     actor: ActorId
     call: CallId
@@ -73,6 +73,7 @@ class RecordCompaction(Struct, frozen=True, tag=True):
     usage: Usage
     archive: str = ""
     kept_bytes: int = 0
+    brief: bool = False
 
 
 # --- deadline

@@ -29,6 +29,8 @@ WINDOW_UNKNOWN = 128_000
 # A compaction: the bytes that ask for it, and its answer.
 COMPACT_BYTES = 2_048
 COMPACT_OUTPUT = 4_096
+# Characters of pending results that are kept where a model could not read all of them.
+COMPACT_RESULTS_BRIEF = 8_000
 # A report turn: its answer, and what its context may have grown by.
 REPORT_OUTPUT = 4_096
 REPORT_GROWTH = 1_024

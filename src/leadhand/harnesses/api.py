@@ -102,8 +102,9 @@ class _Session:
         self.effort = settings.effort
         self.fresh: list[ToolResult] = []
         self.failures = 0
-        # The turn at which the conversation was found to be longer than the model can read.
-        self.too_long_at = -1
+        # The turn at which the conversation was found to be longer than the model can read, and
+        # the one at which a brief form of it was summarized.
+        self.too_long_at = self.brief_at = -1
 
     def live(self) -> Actor | None:
         """The actor, while it is to go on."""
@@ -164,7 +165,9 @@ class _Session:
         become too long. Raises Refused, ModelError."""
         admitted = await self.admitted(actor)
         if admitted.compacts:
-            await self.compact(admitted, brief=self.too_long_at == actor.turns)
+            if self.too_long_at == actor.turns:
+                self.brief_at = actor.turns
+            await self.compact(admitted, brief=self.brief_at == actor.turns)
             admitted = await self.admitted(actor)
         request = self.request(admitted)
         on_text = self.h.words.begin(self.actor)
@@ -180,7 +183,7 @@ class _Session:
             c.RecordToolResult(self.actor, CallId(each.id), each.content, each.is_error)
             for each in self.fresh
         )
-        too_long = self.too_long_at == actor.turns
+        too_long = self.too_long_at == actor.turns != self.brief_at
         command = c.AdmitCall(self.actor, call, new, results, compact=too_long)
         admitted, events = await self.h.gateway.admit(
             command, lambda model: self.draft(model, call)
@@ -240,7 +243,7 @@ class _Session:
             summary = "" if answer.stop_reason == "refusal" else text_of(answer.blocks)
             size = text_tokens(_encoder.encode(summary).decode()) + len(archive) + NOTE_BYTES
             return c.RecordCompaction(
-                self.actor, admitted.call, summary, answer.usage, archive, kept + size
+                self.actor, admitted.call, summary, answer.usage, archive, kept + size, brief
             )
 
         request = msgspec.structs.replace(self.request(admitted), messages=messages)
@@ -320,7 +323,7 @@ class _Session:
         actor = self.live()
         if actor is None or (error.kind == "quota" and self.h.owner.run.house.on_quota == "park"):
             return
-        if error.kind == "context_exceeded" and self.too_long_at != actor.turns:
+        if error.kind == "context_exceeded" and 0 < actor.turns != self.too_long_at:
             self.too_long_at = actor.turns
             return
         self.failures += 1

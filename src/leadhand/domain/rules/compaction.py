@@ -10,17 +10,22 @@ from leadhand.domain.state import Actor, Run
 
 def wanted(actor: Actor, command: c.AdmitCall) -> bool:
     """Whether the conversation is to be summarized before the actor's next turn: once a turn at
-    most, and never instead of the last."""
-    if actor.final or not actor.turns or actor.compacted_turn == actor.turns:
+    most, unless the model cannot read it, and never instead of the last."""
+    if actor.final or not actor.turns:
         return False
+    if command.compact or actor.compacted_turn == actor.turns:
+        return command.compact
     new = command.new_bytes // estimates.BYTES_PER_TOKEN
-    return command.compact or actor.context_tokens + new > actor.compact_above
+    return actor.context_tokens + new > actor.compact_above
 
 
 def compacted(
     actor: Actor, command: c.RecordCompaction, price: Price, amount: int
 ) -> e.ConversationCompacted:
     """What a summary that cost this much leaves; an empty one leaves all as it was."""
+    results_max = actor.compact_above * estimates.BYTES_PER_TOKEN // 2
+    if command.brief:
+        results_max = min(results_max, estimates.COMPACT_RESULTS_BRIEF)
     return e.ConversationCompacted(
         actor.id,
         call=command.call,
@@ -30,7 +35,7 @@ def compacted(
         cost=amount,
         saved=price.saved(command.usage),
         context=command.kept_bytes if command.summary else actor.context_tokens,
-        results_max=actor.compact_above * estimates.BYTES_PER_TOKEN // 2,
+        results_max=results_max,
     )
 
 
