@@ -6,6 +6,7 @@ A test holds the pages against what this would write.
 """
 
 import inspect
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -110,7 +111,7 @@ def events() -> Iterator[str]:
     yield "times in `run_ms` are milliseconds of run time. An event is stored for ever: fields may"
     yield "be added, none changes its meaning.\n"
     feature = ""
-    for kind in e.Event.__subclasses__():
+    for kind in sorted(e.Event.__subclasses__(), key=section_of):
         section = section_of(kind)
         if section != feature:
             feature = section
@@ -125,7 +126,7 @@ def events() -> Iterator[str]:
 
 def section_of(kind: type) -> str:
     """The feature under which an event stands in its file."""
-    text = inspect.getsource(e)
+    text = inspect.getsource(sys.modules[kind.__module__])
     before = text[: text.index(f"class {kind.__name__}(")]
     return before.rpartition("# --- ")[2].partition("\n")[0]
 

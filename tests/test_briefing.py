@@ -4,6 +4,7 @@ from leadhand.briefing import briefing
 from leadhand.domain import events as e
 from leadhand.domain.ids import ROOT, ActorId
 from leadhand.domain.manifest import HouseRules, Settings
+from leadhand.domain.state import Workspace
 from leadhand.tool import Role
 from leadhand.tools.work.table import WORK_TOOLS
 
@@ -50,3 +51,19 @@ def test_a_worker_is_told_nothing_of_leading() -> None:
     assert "coordinate" not in text
     assert "STATUS" not in text
     assert "Your last message is your result" in text
+
+
+def test_who_has_a_worktree_is_told_where_it_is_and_what_it_lacks() -> None:
+    own = Workspace("/repo", "leadhand/r/root", root="/runs/r/worktrees/root", base="0123456789abc")
+    own.notes = ("its submodules are empty: lib",)
+    for role in ("lead", "worker"):
+        text = briefing(e.ActorSpawned(ROOT, role=role, settings=SETTINGS), HOUSE, [], own)
+        assert "You work in /runs/r/worktrees/root; relative paths start there." in text
+        assert (
+            "made for you alone, on the branch leadhand/r/root; it began with the commit " in text
+        )
+        assert "0123456789ab." in text
+        assert "You may read /repo, but not write there." in text
+        assert "Note: its submodules are empty: lib." in text
+        assert "You work in /work" not in text
+        assert ("Your workers work in worktrees of their own" in text) == (role == "lead")

@@ -81,6 +81,11 @@ def test_output_and_errors_come_in_the_order_they_were_written(tmp_path: Path) -
     assert finished.total_bytes == 14
 
 
+def test_errors_may_be_left_out(tmp_path: Path) -> None:
+    finished = run(tmp_path, "echo one; echo two >&2; exit 3", with_errors=False)
+    assert (finished.output, finished.exit_code) == (b"one\n", 3)
+
+
 def test_an_exit_code_is_given_as_it_is(tmp_path: Path) -> None:
     assert run(tmp_path, "exit 7").exit_code == 7
 

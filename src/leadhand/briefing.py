@@ -3,6 +3,7 @@
 from leadhand.domain import events as e
 from leadhand.domain.manifest import HouseRules
 from leadhand.domain.money import show
+from leadhand.domain.state import Workspace
 from leadhand.tool import Tool
 
 COMPACT = """\
@@ -39,8 +40,25 @@ You are a worker in a run of AI agents. Do the task of the prompt, and only that
 back: where something is missing, say so in your answer. Your last message is your result: it \
 goes to the agent that started you, whole."""
 
+WORKTREE = """\
+You work in {root}; relative paths start there. It is a git worktree of {source}, made for you \
+alone, on the branch {branch}; it began with the commit {base}. What you write stays in it until \
+your branch is merged, so commit what is to be kept, if you can. You may read {source}, but not \
+write there.{lacks}"""
 
-def briefing(spawned: e.ActorSpawned, house: HouseRules, tools: list[Tool]) -> str:
+WORKTREES = """\
+Your workers work in worktrees of their own, each on a branch of its own that began with what was \
+committed where you work: the answer of spawn_worker names both. You may read there. What they \
+write is not in your directory until their branch is merged; name their branches in your report. \
+A worktree that holds nothing new is removed when its worker has settled."""
+
+
+def briefing(
+    spawned: e.ActorSpawned,
+    house: HouseRules,
+    tools: list[Tool],
+    workspace: Workspace | None = None,
+) -> str:
     """The system prompt of a session."""
     rules = (
         f"- at most {house.max_workers} workers at a time, {house.max_total_spawns} in all\n"
@@ -50,10 +68,24 @@ def briefing(spawned: e.ActorSpawned, house: HouseRules, tools: list[Tool]) -> s
     parts = [LEAD.format(rules=rules) if spawned.role == "lead" else WORKER]
     parts.append("Your tools: " + (", ".join(tool.name for tool in tools) or "none") + ".")
     settings = spawned.settings
-    if settings.directory:
+    if workspace is not None:
+        parts.append(place(workspace))
+        parts += [WORKTREES] if spawned.role == "lead" else []
+    elif settings.directory:
         parts.append(f"You work in {settings.directory}; relative paths start there.")
     if settings.add_dirs:
         parts.append("You may also read and write in: " + ", ".join(settings.add_dirs) + ".")
     if settings.system:
         parts.append(settings.system)
     return "\n\n".join(parts)
+
+
+def place(workspace: Workspace) -> str:
+    """Where an actor with a worktree works, and what it does not find there."""
+    return WORKTREE.format(
+        root=workspace.root,
+        source=workspace.source,
+        branch=workspace.branch,
+        base=workspace.base[:12],
+        lacks="".join(f" Note: {note}." for note in workspace.notes),
+    )

@@ -195,6 +195,10 @@ class NotOwner(StoreError):
     """Another process owns this run now."""
 
 
+class WorkspaceError(LeadhandError):
+    """The worktree cannot be made."""
+
+
 class HarnessError(LeadhandError):
     """The harness failed."""
 

@@ -42,6 +42,15 @@ class Folder(Struct, frozen=True):
         """What a dispatch in the background prints."""
         return self.path / "output.log"
 
+    @property
+    def worktrees(self) -> Path:
+        """The folder of the actors' own git worktrees."""
+        return self.path / "worktrees"
+
+    def worktree(self, actor: ActorId) -> Path:
+        """An actor's own git worktree, where it has one."""
+        return self.worktrees / as_file_name(actor)
+
     def transcript(self, actor: ActorId) -> Path:
         """An actor's conversation as JSON lines; grows while it runs."""
         return self.transcripts / f"{as_file_name(actor)}.jsonl"

@@ -12,6 +12,7 @@ from leadhand.domain.text import one_line
 from leadhand.errors import UsageError
 from leadhand.model import Model
 from leadhand.models import scripted
+from leadhand.workspace import Workspaces
 
 AT_A_TIME = "ANTHROPIC_MAX_CONCURRENT"
 PARALLEL_MAX = 1_000
@@ -92,6 +93,16 @@ def usable(name: str, base: Path, manifest: Manifest, models: Models) -> None:
         raise UsageError(f"{name}: its file cannot be looked up: {error}") from error
     if price is None and not name.startswith(scripted.PREFIX):
         price_of(manifest, name)
+
+
+async def placed(manifest: Manifest, workspaces: Workspaces) -> Manifest:
+    """The manifest with what was left open about the lead's worktree decided by its directory."""
+    settings = manifest.lead.settings
+    if settings.use_worktree is None and manifest.defaults.use_worktree is None:
+        fits = await workspaces.fits(Path(settings.directory or "."))
+        settings = replace(settings, use_worktree=fits)
+    lead = replace(manifest.lead, settings=settings)
+    return replace(manifest, lead=lead)
 
 
 def check_places(run: Run) -> None:

@@ -116,13 +116,15 @@ class Processes:
         timeout_secs: float,
         keep_bytes: int,
         stdin: int = subprocess.DEVNULL,
+        with_errors: bool = True,
     ) -> Finished:
         """Run a command to its end, or until timeout_secs; then nothing of it is left.
 
         A command that leaves a child in the background is over when it exits; the child is
         killed. On timeout or cancellation the command is asked to end (SIGTERM), then killed.
-        keep_bytes: how much of the output is kept, at most 16 MiB. Raises OSError where the
-        program cannot be started, HarnessError where the run is closed.
+        keep_bytes: how much of the output is kept, at most 16 MiB. with_errors: stderr is part of
+        it. Raises OSError where the program cannot be started, HarnessError where the run is
+        closed.
         """
         await self._ensure_keeper()
         call = _Call(f"{os.getpid()}.{time.time_ns()}.{next(self._numbers)}", Spool(keep_bytes))
@@ -131,7 +133,7 @@ class Processes:
         self._live += 1
         try:
             try:
-                await self._start(call, argv, actor_id, cwd, env, stdin)
+                await self._start(call, argv, actor_id, cwd, env, stdin, with_errors)
                 assert call.process is not None
                 async with asyncio.timeout(timeout_secs):
                     await call.process.wait()
@@ -247,6 +249,7 @@ class Processes:
         cwd: Path,
         env: Mapping[str, str],
         stdin: int,
+        with_errors: bool,
     ) -> None:
         marks = {RUN_MARK: self.run_id, ACTOR_MARK: actor_id, CALL_MARK: call.mark}
         read_end, write_end = os.pipe()
@@ -257,7 +260,7 @@ class Processes:
                 *argv,
                 stdin=stdin,
                 stdout=write_end,
-                stderr=write_end,
+                stderr=write_end if with_errors else subprocess.DEVNULL,
                 cwd=cwd,
                 env={**env, **marks},
                 start_new_session=True,

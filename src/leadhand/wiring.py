@@ -22,10 +22,11 @@ from leadhand.engine.projections import Projections
 from leadhand.engine.resumption import Change, orders
 from leadhand.errors import UsageError
 from leadhand.folder import Folder
-from leadhand.freeze import Models, check_places, models_of, priced, with_environment
+from leadhand.freeze import Models, check_places, models_of, placed, priced, with_environment
 from leadhand.gateway.gateway import Gateway
 from leadhand.gateway.pace import Governor
 from leadhand.harnesses.api import ApiHarness, Words
+from leadhand.harnesses.placed import PlacedHarness
 from leadhand.model import Model
 from leadhand.models import names, scripted
 from leadhand.processes import Processes
@@ -39,6 +40,8 @@ from leadhand.tools.wait import wait_tools
 from leadhand.tools.work.table import WORK_TOOLS
 from leadhand.tools.work.web_fetch import Get, web_fetch_tool
 from leadhand.tools.workers import worker_tools
+from leadhand.workspace import Workspaces
+from leadhand.workspaces.worktree import Worktrees
 
 ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"
 
@@ -217,6 +220,7 @@ class LiveRun:
         self.models, self._environ, self._own_tools = models, environ, tools
         self.secrets = Secrets(secrets_of(environ))
         self.processes = Processes(run_id, folder.path)
+        self.workspaces: Workspaces = Worktrees(run_id, folder, self.processes, environ)
         self.complaint = ""
 
     async def open(self, clock: Clock) -> None:
@@ -242,13 +246,14 @@ class LiveRun:
     def conductor(self) -> Conductor:
         """The conductor of this run; the same one each time."""
         if not hasattr(self, "_conductor"):
-            self._conductor = Conductor(self.engine, self._harness().run)
+            placed = PlacedHarness(self.engine, self.workspaces, self._harness())
+            self._conductor = Conductor(self.engine, placed.run, placed.tidy)
         return self._conductor
 
     def _harness(self) -> ApiHarness:
         engine = self.engine
-        tools = [*WORK_TOOLS, web_fetch_tool(web_get), spawn_tool(engine, self.folder)]
-        tools += [*wait_tools(engine), *worker_tools(engine), *self._own_tools]
+        tools = [*WORK_TOOLS, web_fetch_tool(web_get), *wait_tools(engine), *worker_tools(engine)]
+        tools += [spawn_tool(engine, self.folder, self.workspaces), *self._own_tools]
         if engine.run.manifest is not None:
             tools += missing(engine.run.manifest.tools, self._own_tools)
         return ApiHarness(
@@ -260,6 +265,7 @@ class LiveRun:
             environment=dict(self._environ),
             transcripts=self.folder.transcripts,
             words=FileWords(self.folder, self.secrets),
+            worktrees=self.folder.worktrees,
         )
 
     async def close(self) -> None:
@@ -287,6 +293,7 @@ async def start_run(
     manifest = priced(with_environment(manifest, environ), models)
     run_id = new_run_id()
     live = LiveRun(store, run_id, Folder(run_dir / run_id), models, environ, tools)
+    manifest = await placed(manifest, live.workspaces)
     await store.create(run_id, live.secrets.clean(text))
     await live.open(clock or SystemClock())
     try:

@@ -10,8 +10,9 @@ from leadhand.api.result import ending
 from leadhand.cli.outcome import Outcome, page, summary
 from leadhand.domain import commands as c
 from leadhand.domain.ids import ROOT
+from leadhand.domain.manifest import Settings
 from leadhand.engine.log import Stamped
-from tests.rules.world import REPORT, World
+from tests.rules.world import REPORT, World, manifest
 from tests.views.kit import ESCAPES, world
 
 RUNS = Path("/runs")
@@ -140,3 +141,26 @@ def test_a_run_that_ran_out_of_budget_says_what_takes_it_up_again() -> None:
     )
     assert text(found).endswith(" --budget-usd AMOUNT")
     assert summary(found)["ran_out_of"] == ["budget"]
+
+
+def test_the_page_says_which_worktrees_were_kept_and_how_to_merge_them() -> None:
+    run = World(manifest(lead=Settings(directory="/re po", use_worktree=True)))
+    worker = run.spawn(directory="/runs/run/worktrees/root/sub", use_worktree=True)
+    for actor in (ROOT, worker):
+        path = f"/runs/run/worktrees/{actor.replace('/', '.')}"
+        run.do(c.RecordWorkspace(actor, path, path, f"leadhand/run/{actor}", "abc", "/re po/.git"))
+        run.do(c.RecordWorkspaceMade(actor))
+    for actor, final in ((worker, "done"), (ROOT, REPORT)):
+        run.turn(actor)
+        run.exit(actor, final=final)
+    run.do(c.RecordTidied(worker, "1 commit not merged"))
+    run.do(c.RecordTidied(ROOT))
+    run.perform()
+    assert (
+        "Worktrees that were kept\n"
+        "  root/W1  /runs/run/worktrees/root.W1\n"
+        "    1 commit not merged\n"
+        "    git -C '/re po' merge leadhand/run/root/W1\n"
+    ) in text(of(run))
+    [lead, kept] = summary(of(run))["tasks"]
+    assert (lead.worktree_path, kept.worktree_path) == (None, "/runs/run/worktrees/root.W1")

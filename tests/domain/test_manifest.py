@@ -25,6 +25,8 @@ several = st.lists(
         max_turns=numbers,
         max_tokens=numbers,
         budget_nanousd=numbers,
+        use_worktree=st.sampled_from([None, False, True]),
+        branch=texts,
     ),
     max_size=4,
 )
@@ -79,6 +81,8 @@ def test_the_widest_settings_leave_open_only_what_has_no_default() -> None:
         "directory",
         "compact_above_tokens",
         "budget_nanousd",
+        "use_worktree",
+        "branch",
     ]
 
 

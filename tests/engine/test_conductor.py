@@ -10,7 +10,13 @@ from leadhand.domain import commands as c
 from leadhand.domain import events as e
 from leadhand.domain.ids import ROOT, ActorId, CallId
 from leadhand.domain.manifest import HouseRules, Lead, Manifest, Settings
-from leadhand.engine.conductor import NEW_OBJECTS_MAX, Conductor, rare_collections
+from leadhand.engine.conductor import (
+    NEW_OBJECTS_MAX,
+    Conductor,
+    Tidy,
+    nothing_to_tidy,
+    rare_collections,
+)
 from leadhand.engine.engine import Engine
 from leadhand.errors import StoreError
 from leadhand.stores.memory import MemoryStore
@@ -27,7 +33,12 @@ W1 = ActorId("root/W1")
 Session = Callable[[Engine, ActorId], Awaitable[None]]
 
 
-def conducted(session: Session, meanwhile: Session | None = None) -> tuple[Engine, bool, float]:
+def conducted(
+    session: Session,
+    meanwhile: Session | None = None,
+    asked: Manifest = MANIFEST,
+    tidy: Tidy = nothing_to_tidy,
+) -> tuple[Engine, bool, float]:
     """Conduct a run whose sessions are this function; how it ended, and when (seconds)."""
 
     async def main() -> tuple[Engine, bool, float]:
@@ -36,12 +47,12 @@ def conducted(session: Session, meanwhile: Session | None = None) -> tuple[Engin
         await store.create(RUN, "")
         engine = await Engine.open(store, RUN, JumpingClock(loop), "a test")
         await engine.submit(c.OwnRun(engine.epoch, "a test"))
-        await engine.submit(c.StartRun(RUN, MANIFEST))
+        await engine.submit(c.StartRun(RUN, asked))
 
         async def one(actor: ActorId) -> None:
             await session(engine, actor)
 
-        conductor = Conductor(engine, one)
+        conductor = Conductor(engine, one, tidy)
         going = asyncio.create_task(conductor.run())
         if meanwhile is not None:
             await meanwhile(engine, ROOT)
@@ -303,3 +314,67 @@ def test_garbage_is_looked_for_less_often_only_while_a_run_goes_on() -> None:
             assert gc.get_threshold()[0] == 0
     finally:
         gc.set_threshold(*before)
+
+
+# --- worktrees
+
+
+async def placed_and_ends(engine: Engine, actor: ActorId) -> None:
+    """A session that has a worktree made and ends."""
+    workspace = engine.run.workspaces[actor]
+    place = c.RecordWorkspace(actor, "/w", "/w", workspace.branch, "abc", "/repo/.git")
+    await engine.submit(place)
+    await engine.submit(c.RecordWorkspaceMade(actor))
+    await engine.submit(c.RecordExit(actor, "failed", error="it broke"))
+
+
+PLACED = Manifest(
+    Lead("lead", "Go.", Settings(model="claude-haiku-4-5", directory="/repo", use_worktree=True)),
+    house=HouseRules(worktree_cleanup="always"),
+)
+
+
+def test_a_run_ends_when_its_worktrees_were_looked_at_once() -> None:
+    looks: list[ActorId] = []
+
+    async def tidy(actor: ActorId) -> str:
+        looks.append(actor)
+        await asyncio.sleep(5)
+        return "1 commit not merged"
+
+    engine, finished, at = conducted(placed_and_ends, None, PLACED, tidy)
+    assert (finished, looks, at >= 5) == (True, [ROOT], True)
+    assert engine.run.workspaces[ROOT].why == "1 commit not merged"
+
+
+def test_a_worktree_that_cannot_be_looked_at_stays_and_holds_up_nothing() -> None:
+    async def tidy(actor: ActorId) -> str:
+        raise OSError("the disk is gone")
+
+    engine, finished, _ = conducted(placed_and_ends, None, PLACED, tidy)
+    assert finished
+    assert engine.run.workspaces[ROOT].why == "it could not be removed: OSError: the disk is gone"
+
+
+def test_a_run_that_is_let_go_of_while_a_worktree_is_looked_at_is_not_over() -> None:
+    async def tidy(actor: ActorId) -> str:
+        conductors[0].suspend()
+        await asyncio.Event().wait()
+        return ""
+
+    conductors: list[Conductor] = []
+
+    async def main() -> Engine:
+        store = MemoryStore()
+        await store.create(RUN, "")
+        engine = await Engine.open(store, RUN, JumpingClock(asyncio.get_running_loop()), "a test")
+        await engine.submit(c.OwnRun(engine.epoch, "a test"))
+        await engine.submit(c.StartRun(RUN, PLACED))
+        conductors.append(Conductor(engine, lambda actor: placed_and_ends(engine, actor), tidy))
+        assert not await conductors[0].run()
+        await engine.close()
+        return engine
+
+    engine = run_jumping(main(), real_secs=20)
+    assert engine.run.workspaces[ROOT].state == "made"
+    assert engine.run.status == "running"

@@ -32,6 +32,7 @@ grace_secs = 2
 
 [defaults]
 model = "{model}"
+use_worktree = false
 
 [[lead]]
 id = "killed"

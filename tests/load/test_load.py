@@ -194,7 +194,7 @@ def test_the_hierarchical_seed_is_clean_in_a_directory_that_exists(base: Path) -
     loaded = parse(text, "m.toml", base)
     assert loaded.warnings == []
     assert loaded.manifest.house == HouseRules(4, 2 * NANO, 900)
-    assert loaded.manifest.defaults == Settings(model="claude-haiku-4-5")
+    assert loaded.manifest.defaults == Settings(model="claude-haiku-4-5", use_worktree=False)
     assert loaded.manifest.lead.id == "digest"
     assert loaded.manifest.lead.settings == Settings(directory=str(base))
     assert loaded.manifest.lead.prompt.startswith("List the last 10 commits with:\ngit log ")
@@ -228,7 +228,9 @@ def test_every_key_arrives_where_it_belongs(base: Path) -> None:
         (base / name).mkdir()
     loaded = parse((DATA / "every_key.toml").read_text(), "m.toml", base)
     lead, general = loaded.manifest.lead, loaded.manifest.defaults
-    assert loaded.manifest.house == HouseRules(16, 1_250_000_001, 1800, 50, 0, "fail")
+    assert loaded.manifest.house == HouseRules(
+        16, 1_250_000_001, 1800, 50, 0, "fail", worktree_cleanup="never"
+    )
     assert general == Settings(
         model="claude-haiku-4-5",
         effort="low",
@@ -243,6 +245,7 @@ def test_every_key_arrives_where_it_belongs(base: Path) -> None:
         max_tokens=4096,
         compact_above_tokens=90_000,
         budget_nanousd=NANO // 5,
+        use_worktree=False,
     )
     assert (lead.id, lead.prompt) == ("digest-1.0_a", "Do it.")
     assert lead.settings == Settings(
@@ -256,6 +259,8 @@ def test_every_key_arrives_where_it_belongs(base: Path) -> None:
         allow_hosts=(),
         max_turns=200,
         max_tokens=8192,
+        use_worktree=True,
+        branch="digest/1.0_a",
     )
     assert loaded.manifest.agents == {
         "reviewer": Agent(
@@ -275,9 +280,7 @@ def test_every_key_arrives_where_it_belongs(base: Path) -> None:
         "ollama": Provider("openai-chat", "http://127.0.0.1:11434/v1"),
         "vllm": Provider("openai", "http://[::1]:8000", "VLLM_KEY"),
     }
-    assert loaded.warnings == [
-        "m.toml:10: run.worktree_cleanup: has no effect: this version makes no worktrees yet"
-    ]
+    assert loaded.warnings == []
 
 
 def test_what_is_not_set_is_left_to_the_defaults(base: Path) -> None:
@@ -340,8 +343,15 @@ def test_a_worker_may_have_the_budget_of_the_whole_run(base: Path) -> None:
 
 
 def test_saying_that_what_is_not_built_is_not_wanted_is_fine(base: Path) -> None:
-    text = LEAD + "use_worktree = false\nallow_subleads = false\n[defaults]\nuse_worktree = false"
-    assert manifest(text, base) == manifest(LEAD, base)
+    assert manifest(LEAD + "allow_subleads = false", base) == manifest(LEAD, base)
+
+
+@pytest.mark.parametrize("where", ["", "[defaults]\n"])
+def test_a_branch_without_a_worktree_is_warned_of(base: Path, where: str) -> None:
+    text = f'{RULES}{LEAD}branch = "x"\n{where}use_worktree = false'
+    assert parse(text, "m.toml", base).warnings == [
+        "m.toml:7: lead.branch: has no effect, since use_worktree is false"
+    ]
 
 
 def test_an_added_directory_need_not_exist_yet(base: Path) -> None:

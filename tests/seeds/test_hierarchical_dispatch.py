@@ -173,7 +173,7 @@ def test_every_key_of_the_minimal_manifest_arrives(tmp_path: Path) -> None:
     assert found.manifest.house == HouseRules(
         max_workers=4, budget_nanousd=from_usd("2.00"), lead_timeout_secs=900
     )
-    assert found.manifest.defaults == Settings(model="claude-haiku-4-5")
+    assert found.manifest.defaults == Settings(model="claude-haiku-4-5", use_worktree=False)
     assert (lead.id, lead.settings) == ("digest", Settings(directory=str(tmp_path)))
     assert "\ngit log --format='%H %an %s' -10\n" in lead.prompt
 
@@ -222,12 +222,17 @@ def test_a_place_outside_the_directory_is_refused_with_what_permits_it(tmp_path:
     assert not Path(path).exists()
 
 
-def test_a_worktree_may_be_declined_and_not_yet_asked_for(tmp_path: Path) -> None:
-    wanted = f"{RULES}[defaults]\nuse_worktree = true\n{LEAD}"
-    assert faults(wanted, tmp_path) == [
-        "m.toml:5: defaults.use_worktree: this version does not have it yet. Set it to false"
-    ]
-    assert loaded(wanted.replace("true", "false"), tmp_path).warnings == []
+@pytest.mark.slow
+@pytest.mark.parametrize(("said", "own"), [("true", True), ("false", False), ("", True)])
+def test_a_worktree_may_be_declined_and_is_the_default_in_a_repository(
+    said: str, own: bool, tmp_path: Path
+) -> None:
+    repository(tmp_path / "repo", ["Ada"])
+    asked_for = f"[defaults]\nuse_worktree = {said}\n" if said else ""
+    text = f'{RULES}{asked_for}{LEAD}directory = "repo"'
+    run = play(text, lambda request: REPORT, tmp_path)
+    assert run.run.status == "succeeded"
+    assert [each.actor for each in run.all(e.WorkspaceMade)] == ([ROOT] if own else [])
 
 
 def test_a_providers_model_is_refused_before_anything_is_made_until_it_is_built(
@@ -778,9 +783,15 @@ def test_with_fresh_workers_only_the_lead_resumes_and_decides_whether_to_spawn(
     assert after.run.records[ActorId("root/W1")].error == "lost: resumed with fresh workers"
 
 
-@pytest.mark.parametrize("cleanup", ["on_success", "always", "never"])
-def test_worktree_cleanup_is_taken_and_has_no_effect_yet(cleanup: str, tmp_path: Path) -> None:
-    found = loaded(f'{RULES}worktree_cleanup = "{cleanup}"\n{LEAD}', tmp_path)
-    assert found.warnings == [
-        "m.toml:4: run.worktree_cleanup: has no effect: this version makes no worktrees yet"
-    ]
+@pytest.mark.slow
+@pytest.mark.parametrize(("cleanup", "kept"), [("", False), ("always", False), ("never", True)])
+def test_worktree_cleanup_is_on_success_unless_told(
+    cleanup: str, kept: bool, tmp_path: Path
+) -> None:
+    repository(tmp_path / "repo", ["Ada"])
+    rules = f'{RULES}worktree_cleanup = "{cleanup}"\n' if cleanup else RULES
+    found = loaded(rules + LEAD, tmp_path)
+    assert found.warnings == []
+    assert found.manifest.house.worktree_cleanup == (cleanup or "on_success")
+    run = play(f'{rules}{LEAD}directory = "repo"', lambda request: REPORT, tmp_path)
+    assert run.folder.worktree(ROOT).exists() == kept

@@ -6,6 +6,7 @@ import pytest
 from leadhand.domain import commands as c
 from leadhand.domain import events as e
 from leadhand.domain.money import Usage
+from leadhand.domain.state import Workspace
 from leadhand.views.record import iso, summary, task_record, tokens
 from tests.rules.world import REPORT, World
 from tests.views.kit import HAIKU, world
@@ -104,3 +105,14 @@ def test_a_run_that_goes_on_has_no_end_and_no_report() -> None:
         None,
         (),
     )
+
+
+def test_a_task_record_names_the_worktree_until_it_is_removed() -> None:
+    run = finished()
+    for own, place in (
+        (Workspace("/repo", "x", "made", "/w"), ("/w", "x")),
+        (Workspace("/repo", "x", "kept", "/w"), ("/w", "x")),
+        (Workspace("/repo", "x", "removed", "/w"), (None, None)),
+    ):
+        found = task_record("run", run.record(), "", own)
+        assert (found.worktree_path, found.branch) == place

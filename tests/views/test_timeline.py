@@ -78,6 +78,11 @@ def test_an_event_of_any_kind_is_told_in_one_line(kind: type[e.Event]) -> None:
             "asks script:b.py:reply, at most $1.00, for the last time",
         ),
         (e.CallAdmitted(W1, model="local"), "asks local"),
+        (
+            e.WorkspaceChosen(W1, branch="x", base="0123456789abcdef", notes=("lib is empty",)),
+            "works in a worktree on the branch x from 0123456789ab; lib is empty",
+        ),
+        (e.WorkspaceKept(W1, why="1 commit not merged"), "its worktree stays: 1 commit not merged"),
     ],
 )
 def test_an_event_is_told_as_people_would_tell_it(event: e.Event, text: str) -> None:

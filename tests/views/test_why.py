@@ -57,6 +57,31 @@ def test_one_that_was_spawned_and_not_started_says_so() -> None:
     assert "It has cost $0.00 in 0 turns." in found.sentences
 
 
+def test_one_without_its_worktree_yet_waits_for_that_and_says_where_it_stays() -> None:
+    run = world()
+    worker = run.spawn(directory="/repo", use_worktree=True)
+    assert of(run, worker).waits_for == "its worktree to be made"
+    run.do(c.RecordWorkspace(worker, "/w", "/w", "x", "abc", "/repo/.git"))
+    assert of(run, worker).waits_for == "its worktree to be made"
+    run.do(c.RecordWorkspaceMade(worker))
+    assert of(run, worker).waits_for == "its first call to be admitted"
+    run.exit(worker, "failed", error="it broke")
+    run.perform()
+    assert 'Its worktree /w stays: worktree_cleanup is "on_success", and it settled as Failed.' in (
+        of(run, worker).sentences
+    )
+
+
+def test_one_that_could_not_be_placed_says_why() -> None:
+    run = world()
+    worker = run.spawn(directory="/repo", use_worktree=True)
+    run.exit(worker, "unplaced", "", "/repo has no commit yet")
+    found = of(run, worker)
+    assert found.state == "SpawnFailed"
+    assert "settled as SpawnFailed after 0 s: /repo has no commit yet." in said(found)
+    assert "It never had a turn" not in said(found)
+
+
 def test_a_lead_that_waits_for_workers_says_what_they_do() -> None:
     run = world()
     workers = [run.spawn(), run.spawn()]

@@ -1,5 +1,6 @@
 """Outcome: what a run has come to: the lead's report, what the log holds against it, its cost."""
 
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from leadhand.domain.ids import ROOT
 from leadhand.domain.money import show
 from leadhand.domain.rules.house import lacking
 from leadhand.domain.rules.run import over
-from leadhand.domain.state import Run
+from leadhand.domain.state import Run, Workspace
 from leadhand.folder import Folder
 from leadhand.views import record
 from leadhand.views.cost import Cost, cost
@@ -23,6 +24,7 @@ from leadhand.views.why_run import OPTIONS
 from leadhand.views.words import clock, counted, line, listed, plain
 
 COST_ROWS = 20
+WORKTREES_MAX = 20
 
 
 class Outcome(Struct, frozen=True):
@@ -54,7 +56,12 @@ def summary(found: Outcome) -> dict[str, Any]:
     """The outcome for programs: summary.json, and how to go on from it."""
     folder = Folder(found.run_dir / found.run.id)
     tasks = [
-        record.task_record(found.run.id, each, str(folder.transcript(each.id)))
+        record.task_record(
+            found.run.id,
+            each,
+            str(folder.transcript(each.id)),
+            found.run.workspaces.get(each.id),
+        )
         for each in found.run.records.values()
     ]
     told = structs.asdict(record.summary(found.run, found.ending.checked, tasks))
@@ -85,6 +92,7 @@ def page(found: Outcome) -> Iterator[str]:
     yield heading("Files")
     yield from files(found)
     yield ""
+    yield from worktrees(found.run)
     if run.parked:
         yield f"A provider's quota is used up ({line(run.parked.why, 300)})."
     stands = f"{state(found.ending.status)} after {clock(run.run_ms)}"
@@ -182,3 +190,28 @@ def files(found: Outcome) -> Iterator[str]:
         rows.append(("summary", str(folder.summary)))
     rows.append(("transcripts", str(folder.transcripts)))
     yield from table(rows, indent="  ")
+
+
+def worktrees(run: Run) -> Iterator[str]:
+    """The worktrees that were kept, why, and how to take over what they hold."""
+    kept = [(actor, each) for actor, each in run.workspaces.items() if each.state == "kept"]
+    if not kept:
+        return
+    yield heading("Worktrees that were kept")
+    for actor, each in kept[:WORKTREES_MAX]:
+        yield f"  {actor}  {line(each.path, 500)}"
+        yield f"    {line(each.why, 500)}"
+        yield f"    {faint(line(merge_command(run, each), 1_000))}"
+    if len(kept) > WORKTREES_MAX:
+        yield f"  {len(kept) - WORKTREES_MAX} more: see worktree_path in the summary"
+    yield ""
+
+
+def merge_command(run: Run, workspace: Workspace) -> str:
+    """The command that merges a worktree's branch where its work was to go."""
+    target = workspace.source
+    for each in reversed(run.workspaces.values()):
+        # A lead's own worktree, from which its workers' were made, may be gone.
+        if each.state == "removed" and Path(target).is_relative_to(each.path):
+            target = each.source
+    return f"git -C {shlex.quote(target)} merge {shlex.quote(workspace.branch)}"

@@ -12,8 +12,9 @@ from leadhand.domain.ids import ActorId, CallId
 from leadhand.domain.manifest import Manifest, Settings
 from leadhand.domain.money import Usage
 
-# What a session's last answer came to. cut: at its length; empty; refused by the model.
-Outcome = Literal["completed", "failed", "budget", "stopped", "cut", "empty", "refused"]
+# What a session came to; or what its last answer was: cut at its length, empty, refused by the
+# model. unplaced: there is no workspace for it, so that it never began.
+Outcome = Literal["completed", "failed", "budget", "stopped", "cut", "empty", "refused", "unplaced"]
 
 # --- actor
 
@@ -261,6 +262,41 @@ class OpenWait(Struct, frozen=True, tag=True):
     timeout_secs: int | None = None
 
 
+# --- workspace
+
+
+class RecordWorkspace(Struct, frozen=True, tag=True):
+    """A worktree is made next for the actor, with this place, branch and beginning; see
+    `events.WorkspaceChosen`."""
+
+    actor: ActorId
+    path: str
+    root: str
+    branch: str
+    base: str
+    repository: str
+    notes: tuple[str, ...] = ()
+
+
+class RecordWorkspaceMade(Struct, frozen=True, tag=True):
+    """The worktree is there."""
+
+    actor: ActorId
+
+
+class KeepWorkspace(Struct, frozen=True, tag=True):
+    """Leave a settled actor's worktree where it is, as the house rules say."""
+
+    actor: ActorId
+
+
+class RecordTidied(Struct, frozen=True, tag=True):
+    """A settled actor's worktree was removed, or kept for a reason."""
+
+    actor: ActorId
+    kept: str = ""
+
+
 Command = (
     CancelActor
     | RecordExit
@@ -288,4 +324,8 @@ Command = (
     | RecordCut
     | RecordToolResult
     | OpenWait
+    | RecordWorkspace
+    | RecordWorkspaceMade
+    | KeepWorkspace
+    | RecordTidied
 )

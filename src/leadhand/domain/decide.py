@@ -19,6 +19,7 @@ from leadhand.domain.rules import (
     task,
     turn,
     wait,
+    workspace,
 )
 from leadhand.domain.state import Run
 
@@ -62,6 +63,11 @@ DECIDE: dict[type, Rule] = {
     c.RecordCompaction: turn.compacted,
     # --- wait
     c.OpenWait: wait.begin,
+    # --- workspace
+    c.RecordWorkspace: workspace.choose,
+    c.RecordWorkspaceMade: workspace.made,
+    c.KeepWorkspace: workspace.keep,
+    c.RecordTidied: workspace.tidied,
 }
 
 

@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable, Iterator
 from leadhand.domain import effects as fx
 from leadhand.domain.clock import Now
 from leadhand.domain.ids import ActorId
-from leadhand.domain.rules import actor, deadline, run
+from leadhand.domain.rules import actor, deadline, run, workspace
 from leadhand.domain.state import Run
 
 
@@ -22,9 +22,12 @@ def due(
     effects = list(run.due(state, alive, now))
     if any(isinstance(effect, fx.Suspend) for effect in effects):
         return effects
-    for actor_id in list(state.actors) if touched is None else touched:
+    everyone = dict.fromkeys((*state.actors, *state.workspaces))
+    for actor_id in everyone if touched is None else touched:
         one = state.actors.get(actor_id)
-        if one is not None:
+        if one is None:
+            effects += workspace.due(state, actor_id)
+        else:
             effects += actor.due(state, one, alive, now)
             effects += deadline.due(state, one, alive, now)
     return effects

@@ -18,6 +18,13 @@ class Stop(Struct, frozen=True):
     actor: ActorId
 
 
+class Tidy(Struct, frozen=True):
+    """Remove the settled actor's worktree if nothing of it would be lost. At least once: what is
+    gone is not looked for."""
+
+    actor: ActorId
+
+
 class Submit(Struct, frozen=True):
     """Ask the engine for what is due by time or by state. At least once: each is idempotent."""
 
@@ -28,4 +35,4 @@ class Suspend(Struct, frozen=True):
     """End every session, settle nothing, let go of the run. At least once."""
 
 
-Effect = Launch | Stop | Submit | Suspend
+Effect = Launch | Stop | Tidy | Submit | Suspend

@@ -7,24 +7,31 @@ from functools import reduce
 from operator import or_
 from typing import Any, Literal
 
-from msgspec import Struct
-
+from leadhand.domain.call_events import AnswerUnfinished as AnswerUnfinished
+from leadhand.domain.call_events import BoundExceeded as BoundExceeded
+from leadhand.domain.call_events import CallAdmitted as CallAdmitted
+from leadhand.domain.call_events import CallCut as CallCut
+from leadhand.domain.call_events import CallDeferred as CallDeferred
+from leadhand.domain.call_events import CallHeld as CallHeld
+from leadhand.domain.call_events import ConversationCompacted as ConversationCompacted
+from leadhand.domain.call_events import Intent as Intent
+from leadhand.domain.call_events import RunParked as RunParked
+from leadhand.domain.call_events import RunUnparked as RunUnparked
+from leadhand.domain.call_events import ToolLate as ToolLate
+from leadhand.domain.call_events import ToolReturned as ToolReturned
+from leadhand.domain.call_events import TurnLate as TurnLate
+from leadhand.domain.call_events import TurnRecorded as TurnRecorded
+from leadhand.domain.call_events import WindDownBegan as WindDownBegan
+from leadhand.domain.event import Event as Event
 from leadhand.domain.ids import ActorId, CallId
 from leadhand.domain.manifest import HouseRules, Manifest, Settings
-from leadhand.domain.money import Price, Usage
+from leadhand.domain.money import Price
 from leadhand.domain.outcomes import Limit as Limit
 from leadhand.domain.outcomes import Report as Report
 from leadhand.domain.outcomes import ReportItem as ReportItem
 from leadhand.domain.outcomes import Role as Role
 from leadhand.domain.outcomes import RunStatus as RunStatus
 from leadhand.domain.outcomes import Status as Status
-
-
-class Event(Struct, frozen=True, tag=True, omit_defaults=True):
-    """Something that happened. actor: whom it concerns; empty for the run as a whole."""
-
-    actor: ActorId = ActorId("")
-
 
 # --- actor
 
@@ -65,66 +72,6 @@ class ExitLate(Event, frozen=True):
     outcome: str = ""
 
 
-# --- answer
-
-
-class AnswerUnfinished(Event, frozen=True):
-    """An answer was cut at its length, or empty; the actor was asked to go on."""
-
-    why: str = ""
-
-
-# --- budget
-
-
-class CallAdmitted(Event, frozen=True):
-    """Money was set aside and the call may leave. messages: numbers of those it delivers.
-    final: the actor's last call, which may use no tools. compacts: it is to summarize the
-    conversation, and is no turn."""
-
-    call: CallId = CallId("")
-    model: str = ""
-    bound: int = 0
-    input_bound: int = 0
-    output_max: int = 0
-    messages: tuple[int, ...] = ()
-    final: bool = False
-    compacts: bool = False
-
-
-class CallDeferred(Event, frozen=True):
-    """The call waits until money is free, workers have settled or the run goes on. until:
-    run_ms."""
-
-    call: CallId = CallId("")
-    needed: int = 0
-    why: str = ""
-    until: int = 0
-
-
-class CallCut(Event, frozen=True):
-    """A call was settled without an answer. charged: what counts as spent (nano-dollars)."""
-
-    call: CallId = CallId("")
-    charged: int = 0
-    why: str = ""
-
-
-class BoundExceeded(Event, frozen=True):
-    """An answer cost more than its bound; the model's overhead (tokens) was raised."""
-
-    model: str = ""
-    excess: int = 0
-    overhead: int = 0
-
-
-class WindDownBegan(Event, frozen=True):
-    """An actor was told to finish. final: only its last call is left."""
-
-    why: str = ""
-    final: bool = False
-
-
 # --- caps
 
 
@@ -132,26 +79,6 @@ class SpawnRefused(Event, frozen=True):
     """A spawn was refused."""
 
     code: str = ""
-
-
-# --- compaction
-
-
-class ConversationCompacted(Event, frozen=True):
-    """The conversation goes on from a summary; the whole stays in the log and in the archive. An
-    empty summary has cost and changed nothing. saved, slice: as for a turn. context: what is now
-    read of it at most (tokens). results_max: characters that are kept of each result that the
-    model has not read yet; 0 for all."""
-
-    call: CallId = CallId("")
-    summary: str = ""
-    archive: str = ""
-    usage: Usage = Usage()
-    cost: int = 0
-    saved: int = 0
-    slice: int = 0
-    context: int = 0
-    results_max: int = 0
 
 
 # --- deadline
@@ -195,31 +122,6 @@ class MessageSent(Event, frozen=True):
     sender: str = ""
     kind: str = ""
     text: str = ""
-
-
-# --- pace
-
-
-class CallHeld(Event, frozen=True):
-    """An admitted call waits for its provider before it leaves. until: run_ms."""
-
-    call: CallId = CallId("")
-    why: str = ""
-    until: int = 0
-
-
-class RunParked(Event, frozen=True):
-    """A provider's quota is used up: no call leaves, and the run's time stands still. until: when
-    it goes on by itself (wall clock, milliseconds); 0 where nobody knows, so that its owner lets
-    go of it."""
-
-    model: str = ""
-    why: str = ""
-    until: int = 0
-
-
-class RunUnparked(Event, frozen=True):
-    """The run goes on."""
 
 
 # --- paths
@@ -332,55 +234,6 @@ class TaskSkipped(Event, frozen=True):
     why: str = ""
 
 
-# --- turn
-
-
-class Intent(Struct, frozen=True, omit_defaults=True):
-    """A tool call that a turn asks for. step: what it does, for people."""
-
-    call: CallId
-    tool: str
-    effect: Literal["reads", "effects", "keyed"] = "effects"
-    step: str = ""
-
-
-class TurnRecorded(Event, frozen=True):
-    """The model answered, and its call was settled at this cost. slice: what the actor's report
-    turn would cost now. saved: what it would have cost more without a cache (nano-dollars)."""
-
-    call: CallId = CallId("")
-    answer: str = ""
-    usage: Usage = Usage()
-    cost: int = 0
-    saved: int = 0
-    slice: int = 0
-    stop_reason: str = ""
-    intents: tuple[Intent, ...] = ()
-    words: str = ""
-
-
-class TurnLate(Event, frozen=True):
-    """An answer came after its call was settled. booked: what it cost beyond that."""
-
-    call: CallId = CallId("")
-    cost: int = 0
-    booked: int = 0
-
-
-class ToolReturned(Event, frozen=True):
-    """A tool call is over."""
-
-    call: CallId = CallId("")
-    content: str = ""
-    is_error: bool = False
-
-
-class ToolLate(Event, frozen=True):
-    """A tool returned after its actor had moved on: nothing changes."""
-
-    call: CallId = CallId("")
-
-
 # --- wait
 
 
@@ -391,6 +244,37 @@ class WaitOpened(Event, frozen=True):
     targets: tuple[ActorId, ...] = ()
     any: bool = False
     until: int = 0
+
+
+# --- workspace
+
+
+class WorkspaceChosen(Event, frozen=True):
+    """A worktree is made next for the actor. path: where; root: the place in it of the directory
+    that it stands for; base: the commit it begins with; repository: git's own folder, whichever
+    worktree that belongs to; notes: what it lacks of the directory."""
+
+    path: str = ""
+    root: str = ""
+    branch: str = ""
+    base: str = ""
+    repository: str = ""
+    notes: tuple[str, ...] = ()
+
+
+class WorkspaceMade(Event, frozen=True):
+    """The worktree is there."""
+
+
+class WorkspaceRemoved(Event, frozen=True):
+    """A settled actor's worktree and branch are gone; others hold all that they held."""
+
+
+class WorkspaceKept(Event, frozen=True):
+    """A settled actor's worktree stays. last: it is not looked at again."""
+
+    why: str = ""
+    last: bool = False
 
 
 # What a log is decoded as: every kind of event above.

@@ -22,6 +22,7 @@ from leadhand.domain.rules import (
     task,
     turn,
     wait,
+    workspace,
 )
 from leadhand.domain.state import Run
 
@@ -31,8 +32,13 @@ EVOLVE: dict[type, tuple[Fold, ...]] = {
     # --- actor
     e.ActorEnding: (actor.evolve_ending,),
     e.SessionCrashed: (actor.evolve_crash,),
-    e.ActorSettled: (house.evolve_settling, actor.evolve_settled, task.evolve_settled),
-    e.ActorContinued: (actor.evolve_continued,),
+    e.ActorSettled: (
+        house.evolve_settling,
+        actor.evolve_settled,
+        task.evolve_settled,
+        workspace.evolve_settled,
+    ),
+    e.ActorContinued: (actor.evolve_continued, workspace.evolve_continued),
     e.ExitLate: (),
     # --- answer
     e.AnswerUnfinished: (answer.evolve_unfinished,),
@@ -68,10 +74,10 @@ EVOLVE: dict[type, tuple[Fold, ...]] = {
     e.RunOwned: (run.evolve_owned,),
     e.RunDraining: (run.evolve_draining,),
     e.RunCancelled: (run.evolve_cancelled,),
-    e.RunReopened: (run.evolve_reopened, house.evolve_reopened),
+    e.RunReopened: (run.evolve_reopened, house.evolve_reopened, workspace.evolve_reopened),
     e.RunFinished: (run.evolve_finished,),
     # --- spawn
-    e.ActorSpawned: (spawn.evolve_spawned, task.evolve_spawned),
+    e.ActorSpawned: (spawn.evolve_spawned, task.evolve_spawned, workspace.evolve_spawned),
     # --- task
     e.TaskHeld: (task.evolve_held,),
     e.TaskSkipped: (task.evolve_skipped,),
@@ -82,6 +88,11 @@ EVOLVE: dict[type, tuple[Fold, ...]] = {
     e.ToolLate: (),
     # --- wait
     e.WaitOpened: (wait.evolve_opened,),
+    # --- workspace
+    e.WorkspaceChosen: (workspace.evolve_chosen,),
+    e.WorkspaceMade: (workspace.evolve_made,),
+    e.WorkspaceRemoved: (workspace.evolve_removed,),
+    e.WorkspaceKept: (workspace.evolve_kept,),
 }
 
 

@@ -9,7 +9,7 @@ from leadhand.domain.state import Run
 
 def broken(run: Run) -> list[str]:
     """The sentences that do not hold; empty for every run that only the rules have touched."""
-    return [*_money(run), *_actors(run), *_caps(run)]
+    return [*_money(run), *_actors(run), *_caps(run), *_workspaces(run)]
 
 
 def _money(run: Run) -> Iterator[str]:
@@ -72,3 +72,18 @@ def _caps(run: Run) -> Iterator[str]:
         yield "more workers are live than there are places"
     if run.spawned_total > run.house.max_total_spawns:
         yield "more workers were spawned than max_total_spawns"
+
+
+def _workspaces(run: Run) -> Iterator[str]:
+    paths = [each.path for each in run.workspaces.values() if each.path]
+    if len(paths) != len(set(paths)):
+        yield "two actors have the same worktree"
+    for actor, each in run.workspaces.items():
+        if actor not in run.actors and actor not in run.records:
+            yield f"{actor}: has a worktree, but is nobody"
+        if actor in run.actors and each.state in ("kept", "removed"):
+            yield f"{actor}: is live, but its worktree was tidied"
+        if actor in run.records and each.state == "wanted":
+            yield f"{actor}: has settled, and still wants a worktree"
+        if run.finished_wall_ms is not None and each.state not in ("kept", "removed"):
+            yield f"{actor}: the run is finished, and its worktree was not looked at"

@@ -29,6 +29,8 @@ class HouseRules(Struct, frozen=True):
     on_quota: what a provider's terminal quota does: the run waits for its reset, or the actor
     that met it fails. max_parallel_tasks: of a run without a lead; None is TASKS_PARALLEL.
     halt_on_failure: whether a task that failed keeps others from starting.
+    worktree_cleanup: whose worktrees are removed once they have settled; only those of which
+    nothing would be lost.
     """
 
     max_workers: int = 4
@@ -39,6 +41,7 @@ class HouseRules(Struct, frozen=True):
     on_quota: Literal["park", "fail"] = "park"
     max_parallel_tasks: int | None = None
     halt_on_failure: bool = False
+    worktree_cleanup: Literal["on_success", "always", "never"] = "on_success"
 
 
 class Settings(Struct, frozen=True, omit_defaults=True):
@@ -46,7 +49,8 @@ class Settings(Struct, frozen=True, omit_defaults=True):
 
     tools: the work tools it may use. max_tokens: the most one answer may be. allow_hosts: hosts
     that it may fetch from though they are not public, as `hosts.permit` reads them.
-    compact_above_tokens: a conversation longer than this is summarized.
+    compact_above_tokens: a conversation longer than this is summarized. use_worktree: it works in
+    a git worktree of its own, made from the directory, on this branch or one named after it.
     """
 
     model: str | None = None
@@ -62,6 +66,8 @@ class Settings(Struct, frozen=True, omit_defaults=True):
     max_tokens: int | None = None
     compact_above_tokens: int | None = None
     budget_nanousd: int | None = None
+    use_worktree: bool | None = None
+    branch: str | None = None
 
 
 class Agent(Struct, frozen=True, omit_defaults=True):

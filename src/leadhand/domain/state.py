@@ -3,6 +3,8 @@
 Mutable inside the fold, read-only to everyone else.
 """
 
+from typing import Literal
+
 from msgspec import Struct, field
 
 from leadhand.domain.events import Limit, RunStatus, Status
@@ -167,6 +169,27 @@ class Wait(Struct):
     until: int
 
 
+# --- workspace
+
+
+class Workspace(Struct):
+    """A worktree of an actor's own. state: `wanted` until its place is recorded, `chosen` until it
+    is there, `made` until its actor has settled, then `kept` (why) or `removed`.
+    source: the directory that it stands for. last: it is not looked at again. The others are as in
+    `WorkspaceChosen`."""
+
+    source: str
+    branch: str
+    state: Literal["wanted", "chosen", "made", "kept", "removed"] = "wanted"
+    path: str = ""
+    root: str = ""
+    base: str = ""
+    repository: str = ""
+    notes: tuple[str, ...] = ()
+    why: str = ""
+    last: bool = False
+
+
 class Actor(Struct):
     """A live actor. estimate: what is held for it in `pool`, the nearest envelope's owner.
     Times are run_ms; None has not come. compact_above: tokens; compacted_turn: how many turns it
@@ -273,6 +296,7 @@ class Run(Struct):
     report_status: str = ""
     report_by: str = ""
     mismatches: int = 0
+    workspaces: dict[ActorId, Workspace] = field(default_factory=dict)
 
     @property
     def led(self) -> bool:

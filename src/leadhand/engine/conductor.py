@@ -14,7 +14,7 @@ from leadhand.domain.ids import ActorId
 from leadhand.domain.rules.run import over
 from leadhand.engine.engine import Engine
 from leadhand.engine.log import Stamped
-from leadhand.errors import Refused, StoreError
+from leadhand.errors import Bug, Refused, StoreError, WorkspaceError
 
 FULL_PASS_MS = 60_000
 PARKED_SECS = 60.0
@@ -22,14 +22,22 @@ END_SECS = 5.0
 NEW_OBJECTS_MAX = 50_000
 
 Session = Callable[[ActorId], Coroutine[Any, Any, None]]
+# Removes a settled actor's workspace, or says why it stays.
+Tidy = Callable[[ActorId], Coroutine[Any, Any, str]]
+
+
+async def nothing_to_tidy(actor: ActorId) -> str:
+    """Tidies up where no actor has a workspace of its own."""
+    raise Bug(f"{actor} has no workspace")
 
 
 class Conductor:
     """Performs the effects of one run until it is finished or suspended."""
 
-    def __init__(self, engine: Engine, session: Session) -> None:
-        self._engine, self._session = engine, session
+    def __init__(self, engine: Engine, session: Session, tidy: Tidy = nothing_to_tidy) -> None:
+        self._engine, self._session, self._tidy = engine, session, tidy
         self._sessions: dict[ActorId, asyncio.Task[None]] = {}
+        self._tidying: dict[ActorId, asyncio.Task[None]] = {}
         self._stopping: set[ActorId] = set()
         # A dict for a set: what is due is performed in the same order in every process.
         self._touched: dict[ActorId, None] = {}
@@ -119,6 +127,11 @@ class Conductor:
                 if actor in self._sessions and actor not in self._stopping:
                     self._stopping.add(actor)
                     self._sessions[actor].cancel()
+            case fx.Tidy(actor):
+                if actor not in self._tidying:
+                    task = asyncio.create_task(self._tidied(actor), name=f"tidying {actor}")
+                    self._tidying[actor] = task
+                    task.add_done_callback(lambda task: self._tidied_up(actor))
             case fx.Submit(command):
                 with suppress(Refused):
                     await self._engine.submit(command)
@@ -134,13 +147,28 @@ class Conductor:
             error = "its session was cancelled from within"
         except Exception as raised:  # noqa: BLE001 (the harness may be anybody's code)
             cause = first_cause(raised)
-            error = f"{type(cause).__name__}: {cause}"
+            error = said(cause)
         one = self._engine.run.actors.get(actor)
         # Whom a Stop cancels is ending. `Task.cancelling` would not do: before 3.13 a broken
         # TaskGroup leaves it raised.
         if not self._leaving and one is not None and one.ending is None:
             with suppress(StoreError):
                 await self._engine.submit(c.RecordCrash(actor, error))
+
+    async def _tidied(self, actor: ActorId) -> None:
+        """Tidy up after an actor; what goes wrong in that leaves its workspace as it is."""
+        try:
+            why = await self._tidy(actor)
+        except Exception as raised:  # noqa: BLE001 (nothing of it may hold up the end of the run)
+            cause = first_cause(raised)
+            why = f"it could not be removed: {said(cause)}"
+        with suppress(StoreError):
+            await self._engine.submit(c.RecordTidied(actor, why))
+
+    def _tidied_up(self, actor: ActorId) -> None:
+        self._tidying.pop(actor, None)
+        self._touched[actor] = None
+        self._wake.set()
 
     def _ended(self, actor: ActorId) -> None:
         self._sessions.pop(actor, None)
@@ -150,7 +178,7 @@ class Conductor:
 
     async def _end_sessions(self) -> None:
         self._leaving = True
-        while tasks := list(self._sessions.values()):
+        while tasks := [*self._sessions.values(), *self._tidying.values()]:
             for task in tasks:
                 task.cancel()
             # One that does not hear is told again.
@@ -162,6 +190,11 @@ class Conductor:
             if stamped.event.actor:
                 self._touched |= dict.fromkeys(affected(self._engine.run, stamped.event.actor))
         self._wake.set()
+
+
+def said(error: BaseException) -> str:
+    """An error in words; what we say ourselves needs no name."""
+    return str(error) if isinstance(error, WorkspaceError) else f"{type(error).__name__}: {error}"
 
 
 def first_cause(error: BaseException) -> BaseException:

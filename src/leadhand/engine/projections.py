@@ -63,11 +63,12 @@ class Projections:
             event = stamped.event
             if isinstance(event, e.ReportChecked):
                 self._checked = event
-            elif isinstance(event, e.ActorSettled):
+            elif isinstance(event, e.ActorSettled | e.WorkspaceKept | e.WorkspaceRemoved):
                 settled = self._engine.run.records.get(event.actor)
                 if settled is not None:
                     path = str(self._folder.transcript(event.actor))
-                    task = record.task_record(self._engine.run.id, settled, path)
+                    workspace = self._engine.run.workspaces.get(event.actor)
+                    task = record.task_record(self._engine.run.id, settled, path, workspace)
                     self._tasks[task.task_id] = task
         return taken
 

@@ -58,11 +58,14 @@ class ApiHarness:
         environment: dict[str, str],
         transcripts: Path,
         words: Words,
+        worktrees: Path | None = None,
     ) -> None:
-        """environment: what child processes may inherit. transcripts: what leads may read."""
+        """environment: what child processes may inherit. transcripts, worktrees: of all actors,
+        what leads may read."""
         self.owner, self.gateway, self.toolbox = owner, gateway, toolbox
         self.blobs, self.processes, self.words = blobs, processes, words
         self.environment, self.transcripts = environment, transcripts
+        self.worktrees = worktrees
 
     async def run(self, actor: ActorId) -> None:
         """See `harness.Harness.run`."""
@@ -83,15 +86,19 @@ class _Session:
         owner = harness.owner
         self.tools: list[Tool] = harness.toolbox.offered(spawned.role, settings.tools or ())
         self.schemas = harness.toolbox.schemas(self.tools)
-        self.system = briefing(spawned, owner.run.house, self.tools)
-        root = Path(settings.directory or ".").resolve()
+        workspace = owner.run.workspaces.get(actor)
+        self.system = briefing(spawned, owner.run.house, self.tools, workspace)
+        source = Path(settings.directory or ".").resolve()
+        root = Path(workspace.root) if workspace else source
+        readable = [harness.transcripts, harness.worktrees] if spawned.role == "lead" else []
+        readable += [source] if workspace else []
         self.caller = Caller(
             actor_id=actor,
             role=spawned.role,
             call_id=CallId(""),
             root=root,
             roots=(root, *(Path(each).resolve() for each in settings.add_dirs or ())),
-            readable=(harness.transcripts,) if spawned.role == "lead" else (),
+            readable=tuple(each for each in readable if each is not None),
             env=clean_environment(harness.environment, settings.env or {}),
             blobs=harness.blobs,
             allow_hosts=settings.allow_hosts or (),

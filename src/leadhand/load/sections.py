@@ -29,7 +29,7 @@ _RUN = (
     *("timeout_secs", "max_turns", "worktree_cleanup"),
 )
 _DEFAULTS = (*reading.KEYS, "timeout_secs", "budget_usd", "use_worktree")
-_LEAD = ("id", "prompt", *_HOUSE, *_DEFAULTS, "allow_subleads")
+_LEAD = ("id", "prompt", *_HOUSE, *_DEFAULTS, "branch", "allow_subleads")
 _AGENT = ("description", *_DEFAULTS)
 _TASK = (*tasks.KEYS, *_DEFAULTS)
 _PRICE = ("input", "output", "cache_read", "cache_creation")
@@ -47,7 +47,7 @@ _HOMES = (
     | dict.fromkeys(_HOUSE, "[run] or [lead]")
     | dict.fromkeys(("id", "prompt"), "[lead] or [[task]]")
     | dict.fromkeys(("agent", "depends_on"), "[[task]]")
-    | dict.fromkeys(("allow_subleads",), "[lead]")
+    | dict.fromkeys(("branch", "allow_subleads"), "[lead]")
     | dict.fromkeys(("description",), "[agents.NAME]")
 )
 
@@ -98,7 +98,6 @@ def _lead_section(top: Section) -> Section | None:
 
 def _house(run: Section, lead: Section) -> HouseRules:
     run.only(_RUN, _HOMES)
-    _cleanup(run)
     both = (run, lead)
     timeouts = [(at, "lead_timeout_secs") for at in both] + [(lead, "timeout_secs")]
     given: dict[str, Any] = {
@@ -116,16 +115,12 @@ def _house(run: Section, lead: Section) -> HouseRules:
         "on_quota": run.choice("on_quota", ON_QUOTA),
         "max_parallel_tasks": run.whole("max_parallel_tasks", 1, WORKERS_MAX),
         "halt_on_failure": run.flag("halt_on_failure"),
+        "worktree_cleanup": run.choice("worktree_cleanup", _WORKTREE_CLEANUP),
     }
     if given["budget_nanousd"] is None and ("budget_usd" in run or "budget_usd" in lead):
         # It has a fault of its own; no worker's budget is then held against the default.
         given["budget_nanousd"] = NANO * NANO
     return HouseRules(**{name: value for name, value in given.items() if value is not None})
-
-
-def _cleanup(run: Section) -> None:
-    if run.choice("worktree_cleanup", _WORKTREE_CLEANUP) is not None:
-        run.warn("worktree_cleanup", message="has no effect: this version makes no worktrees yet")
 
 
 def _surprises(run: Section, lead: Section | None, rules: HouseRules) -> None:
@@ -170,7 +165,6 @@ def _agreed(places: Iterable[tuple[Section, str, int | None]]) -> int | None:
 def _defaults(run: Section, defaults: Section, base: Path, house: HouseRules) -> Settings:
     """The settings of every actor; two of them may also stand under [run]."""
     defaults.only(_DEFAULTS, _HOMES)
-    _no(defaults, "use_worktree")
     settings = reading.read(defaults, base, _DEFAULTS)
     turns = run.whole("max_turns", 1, TURNS_MAX)
     timeouts = ((at, at.whole("timeout_secs", 1, TIMEOUT_MAX_SECS)) for at in (run, defaults))
@@ -179,6 +173,7 @@ def _defaults(run: Section, defaults: Section, base: Path, house: HouseRules) ->
         max_turns=_agreed([(run, "max_turns", turns), (defaults, "max_turns", settings.max_turns)]),
         timeout_secs=_agreed((at, "timeout_secs", value) for at, value in timeouts),
         budget_nanousd=_envelope(defaults, house),
+        use_worktree=defaults.flag("use_worktree"),
     )
 
 
@@ -206,9 +201,15 @@ def _lead(
 ) -> Lead:
     """The lead. directory: where it works unless it says so itself; else in base."""
     lead.only(_LEAD, _HOMES)
-    _no(lead, "use_worktree")
     _no(lead, "allow_subleads")
-    settings = reading.read(lead, base, _LEAD)
+    settings = replace(
+        reading.read(lead, base, _LEAD),
+        use_worktree=lead.flag("use_worktree"),
+        branch=reading.branch(lead),
+    )
+    declined = settings.use_worktree is None and defaults.values.get("use_worktree") is False
+    if settings.branch and (declined or settings.use_worktree is False):
+        lead.warn("branch", message="has no effect, since use_worktree is false")
     if "model" not in lead and "model" not in defaults:
         lead.fault("model", message="is required, here or under [defaults]")
     if "directory" not in lead:
@@ -258,11 +259,11 @@ def _agents(agents: Section, base: Path, house: HouseRules) -> dict[str, Agent]:
         if not NAME.fullmatch(name):
             agents.fault(name, message=f"the name {NAME_RULE}")
         agent.only(_AGENT, _HOMES)
-        _no(agent, "use_worktree")
         settings = replace(
             reading.read(agent, base, _AGENT),
             timeout_secs=agent.whole("timeout_secs", 1, TIMEOUT_MAX_SECS),
             budget_nanousd=_envelope(agent, house),
+            use_worktree=agent.flag("use_worktree"),
         )
         found[name] = Agent(agent.text("description", blank=True) or "", settings)
     return found

@@ -26,6 +26,9 @@ _TOOLS_MEND = "tools of orchestration come with the role and are not listed"
 # A scripted model is named by the path of its file, which may hold spaces.
 _MODEL = re.compile(r"script:[^\n]{1,4000}|\S{1,200}")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,255}")
+# As git-check-ref-format(1) has it.
+_BRANCH = re.compile(r"[^-./\0-\x20\x7f~^:?*\[\\][^\0-\x20\x7f~^:?*\[\\]{0,199}")
+_NO_BRANCH = re.compile(r"\.\.|@\{|//|/\.|\.lock(/|$)|[./]$|^@$|^HEAD$")
 _VALUE_MAX = 32 * 1024
 _PATH_SHOWN_MAX = 400
 
@@ -61,6 +64,15 @@ def directory(section: Section, text: str, base: Path) -> str | None:
         message=f"{quoted(str(path), _PATH_SHOWN_MAX)} {wrong}",
         mend="Make it, or name the directory to work in",
     )
+    return None
+
+
+def branch(section: Section) -> str | None:
+    """The name of a branch that git would take; whether there is room for it, the run finds out."""
+    text = section.text("branch")
+    if text is None or (_BRANCH.fullmatch(text) and not _NO_BRANCH.search(text)):
+        return text
+    section.fault("branch", message=f"{quoted(text)} is no name for a branch")
     return None
 
 

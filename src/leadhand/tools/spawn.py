@@ -1,9 +1,11 @@
 """Spawn: the tool by which a lead starts a worker."""
 
+import asyncio
 from pathlib import Path
 from typing import Annotated
 
 from msgspec import Meta, Struct
+from msgspec.structs import replace
 
 from leadhand.domain import commands as c
 from leadhand.domain.ids import ActorId
@@ -14,6 +16,7 @@ from leadhand.folder import Folder
 from leadhand.harness import Owner
 from leadhand.tool import LEADS, Caller, Tool
 from leadhand.views.remaining import Remaining, remaining
+from leadhand.workspace import Workspaces
 
 LIST_MAX = 100
 KEY_MAX = 200
@@ -66,21 +69,28 @@ class SpawnWorker(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Spawned(Struct, frozen=True, omit_defaults=True):
-    """A worker that exists."""
+    """A worker that exists. branch: of the worktree that it works in, where it has one."""
 
     worker_id: ActorId
     session: str
     workspace: str
     output_file: str
     remaining: Remaining
+    branch: str = ""
     already: bool = False
 
 
-def spawn_tool(owner: Owner, folder: Folder) -> Tool:
-    """The tool, for one run."""
+def spawn_tool(owner: Owner, folder: Folder, workspaces: Workspaces | None = None) -> Tool:
+    """The tool, for one run. workspaces: what gives workers places of their own, if anything."""
+    order = asyncio.Lock()
 
     async def spawn(caller: Caller, args: SpawnWorker) -> Spawned:
         settings = settings_of(owner.run.manifest, caller, args)
+        if settings.use_worktree is None and workspaces is not None:
+            # In turn, so that workers are numbered in the order of their calls.
+            async with order:
+                fits = await workspaces.fits(Path(settings.directory or ""))
+            settings = replace(settings, use_worktree=fits)
         command = c.SpawnActor(
             caller.actor_id,
             caller.call_id,
@@ -94,12 +104,17 @@ def spawn_tool(owner: Owner, folder: Folder) -> Tool:
         worker = owner.run.live(caller.actor_id).keys.get(args.key or caller.call_id)
         if worker is None:
             raise Bug("a spawn gave no worker")
+        own = owner.run.workspaces.get(worker)
+        workspace = settings.directory or ""
+        if own is not None and workspaces is not None:
+            workspace = own.root or str(workspaces.place(worker, Path(own.source)))
         return Spawned(
             worker_id=worker,
             session=f"{owner.run.id}/{worker}",
-            workspace=settings.directory or "",
+            workspace=workspace,
             output_file=str(folder.transcript(worker)),
             remaining=remaining(owner.run, caller.actor_id, owner.now()),
+            branch=own.branch if own else "",
             already=not events,
         )
 
@@ -107,7 +122,8 @@ def spawn_tool(owner: Owner, folder: Folder) -> Tool:
     return Tool(
         name="spawn_worker",
         description="Start a worker in the background and get its worker_id at once. It runs "
-        "concurrently with you; wait for it with wait_actor."
+        "concurrently with you; wait for it with wait_actor. Where the answer names a branch, it "
+        "works in a git worktree on that branch: you can read in its workspace."
         + (f" Beside the usual work tools it may be given {', '.join(own)}." if own else ""),
         args=SpawnWorker,
         roles=LEADS,
@@ -147,6 +163,7 @@ def settings_of(manifest: Manifest | None, caller: Caller, args: SpawnWorker) ->
         timeout_secs=args.timeout_secs,
         max_turns=args.max_turns,
         budget_nanousd=budget,
+        use_worktree=wide.use_worktree,
     )
 
 

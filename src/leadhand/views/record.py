@@ -7,7 +7,7 @@ from msgspec import Struct
 from leadhand.domain import events as e
 from leadhand.domain.ids import ROOT
 from leadhand.domain.money import Usage, as_usd
-from leadhand.domain.state import Record, Run
+from leadhand.domain.state import Record, Run, Workspace
 
 
 class TaskRecord(Struct, frozen=True):
@@ -64,8 +64,12 @@ def iso(wall_ms: int) -> str:
     return datetime.fromtimestamp(wall_ms / 1000, UTC).isoformat(timespec="milliseconds")
 
 
-def task_record(run_id: str, record: Record, log_path: str) -> TaskRecord:
-    """The record of a settled actor; log_path is its transcript."""
+def task_record(
+    run_id: str, record: Record, log_path: str, workspace: Workspace | None = None
+) -> TaskRecord:
+    """The record of a settled actor; log_path is its transcript. workspace: its worktree, which is
+    left out once it is removed."""
+    there = workspace if workspace is not None and workspace.state != "removed" else None
     return TaskRecord(
         task_id=record.id,
         parent_task_id=record.parent or None,
@@ -81,8 +85,8 @@ def task_record(run_id: str, record: Record, log_path: str) -> TaskRecord:
         harness="api",
         token_usage=tokens(record.usage),
         cost_usd=as_usd(record.spent),
-        worktree_path=None,
-        branch=None,
+        worktree_path=there.path if there else None,
+        branch=there.branch if there else None,
         session_id=f"{run_id}/{record.id}",
         final_message_preview=record.preview,
         error=record.error,

@@ -135,6 +135,12 @@ def compacted(event: e.ConversationCompacted) -> str:
     return f"its conversation was summarized{money(event.cost)}: {line(event.summary, 120)}"
 
 
+def chosen(event: e.WorkspaceChosen) -> str:
+    """Where an actor is to work, and what it does not find there."""
+    lacks = f"; {listed(event.notes)}" if event.notes else ""
+    return f"works in a worktree on the branch {event.branch} from {event.base[:12]}{lacks}"
+
+
 def parked(event: e.RunParked) -> str:
     """Why nothing goes on, and until when."""
     until = f"until {iso(event.until)}" if event.until else "until it is resumed"
@@ -195,5 +201,12 @@ TEXTS: dict[type, Words] = {
     e.ToolReturned: returned,
     e.ToolLate: lambda it: "a tool returned too late; nothing changes",
     e.WaitOpened: waits,
+    e.WorkspaceChosen: chosen,
+    e.WorkspaceMade: lambda it: "its worktree is made",
+    e.WorkspaceRemoved: lambda it: "its worktree was removed; all that it held is held elsewhere",
+    e.WorkspaceKept: lambda it: f"its worktree stays: {it.why}",
 }
-DETAILS = (e.ExitLate, e.CallAdmitted, e.DeadlineNeared, e.MessageSent, e.ToolLate, e.TurnLate)
+DETAILS = (
+    *(e.ExitLate, e.CallAdmitted, e.DeadlineNeared, e.MessageSent, e.ToolLate, e.TurnLate),
+    *(e.WorkspaceMade, e.WorkspaceRemoved),
+)

@@ -124,6 +124,9 @@ def waits_for(run: Run, one: Actor, scene: Scene) -> Standing:
         what = f"its session, which crashed {counted(one.crashes, 'time')}, to be started again"
         since = since_last(one, e.SessionCrashed, scene)
         return Standing(what, "it goes on from what is durable", since, one.retry_at)
+    workspace = run.workspaces.get(one.id)
+    if workspace is not None and workspace.state in ("wanted", "chosen"):
+        return Standing("its worktree to be made", "its session begins", one.spawned_at)
     which = "first" if one.started_at is None else "next"
     since = one.spawned_at if one.started_at is None else None
     return Standing(f"its {which} call to be admitted", "the call leaves", since)
@@ -272,7 +275,7 @@ def of_settled(run: Run, record: Record, scene: Scene) -> Why:
     how = f"{called(record)} settled as {record.status} after {span(record.duration_ms)}"
     how += f": {line(record.error, 500)}" if record.error else ""
     sentences = [how + (f" (by {by[-1]})." if by else ".")]
-    if not record.turns:
+    if not record.turns and record.status != "SpawnFailed":
         sentences.append("It never had a turn: its model gave no answer.")
     for each in own if record.status != "Success" else ():
         if isinstance(each, e.SessionCrashed):
@@ -281,6 +284,9 @@ def of_settled(run: Run, record: Record, scene: Scene) -> Why:
             sentences.append(f"A call of it ended without an answer: {line(each.why)}.")
     if record.preview:
         sentences.append(f'Its last words: "{line(record.preview)}"')
+    workspace = run.workspaces.get(record.id)
+    if workspace is not None and workspace.state == "kept":
+        sentences.append(f"Its worktree {line(workspace.path, 500)} stays: {line(workspace.why)}.")
     after = "nothing, for it has settled"
     if record.parent in run.actors:
         after += f"; {record.parent} decides what follows"

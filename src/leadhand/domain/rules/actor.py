@@ -84,6 +84,8 @@ def outcome(actor: Actor, command: c.RecordExit) -> tuple[e.Status, str]:
         return "Success", ""
     if command.outcome == "budget":
         return "BudgetExceeded", command.error
+    if command.outcome == "unplaced":
+        return "SpawnFailed", command.error
     return "Failed", command.error or "its session ended without an answer"
 
 

@@ -9,7 +9,7 @@ from leadhand.domain import notices
 from leadhand.domain.clock import At, Now
 from leadhand.domain.ids import ROOT, ActorId
 from leadhand.domain.rules import actor as actors
-from leadhand.domain.rules import pace, report, spawn
+from leadhand.domain.rules import pace, report, spawn, workspace
 from leadhand.domain.state import Run
 from leadhand.domain.text import one_line
 from leadhand.errors import Settled
@@ -96,7 +96,7 @@ def another_stint(run: Run) -> list[e.Event]:
 def finish(run: Run, command: c.FinishRun, now: Now) -> list[e.Event]:
     """Close the run; a lead that gave no report gets one from the log. Where there is more now of
     what it ran out of, the lead gets another stint instead."""
-    if over(run) or run.actors or ROOT not in run.records:
+    if over(run) or run.actors or ROOT not in run.records or any(workspace.last_due(run)):
         return []
     events: list[e.Event] = []
     status = run.report_status
@@ -192,14 +192,16 @@ def evolve_finished(run: Run, event: e.RunFinished, at: At) -> None:
 
 
 def due(run: Run, alive: Collection[ActorId], now: Now) -> Iterator[fx.Effect]:
-    """Close the run when nobody is left; let go of it when a drain has lasted long enough."""
+    """Close the run when nobody is left and all is tidied up; let go of it when a drain has lasted
+    long enough."""
     if run.drain_until is not None and not over(run) and now.run_ms >= run.drain_until:
         yield fx.Suspend()
         return
     if not over(run):
         yield from pace.due(run, now)
     if not over(run) and not run.actors and ROOT in run.records:
-        yield fx.Submit(c.FinishRun())
+        left = [*workspace.last_due(run)]
+        yield from left or [fx.Submit(c.FinishRun())]
 
 
 def timers(run: Run) -> Iterator[int]:

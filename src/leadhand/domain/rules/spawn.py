@@ -48,6 +48,7 @@ def lead_settings(manifest: Manifest) -> Settings:
         max_tokens=shared.max_tokens,
         effort=shared.effort,
         compact_above_tokens=shared.compact_above_tokens,
+        use_worktree=shared.use_worktree,
     )
     return with_limit(layered(timeout, manifest.lead.settings, own, wide, BASE))
 

@@ -1,9 +1,8 @@
 """Git: the tool that looks into a repository, and can neither write nor run anything else.
 
-A repository may be hostile: its configuration and attributes name programs that git would run
-(monitors, filters, converters, pagers, transports), and options of harmless commands write files
-or read any. So only commands that look are taken, options that do more are refused in every
-abbreviation, and what the repository's own configuration says of programs is overruled.
+Options of harmless commands write files or read any. So only commands that look are taken, and
+options that do more are refused in every abbreviation; what a hostile repository names is
+overruled as `leadhand.git` says.
 """
 
 import asyncio
@@ -15,6 +14,7 @@ from typing import Annotated, NamedTuple
 from msgspec import Meta, Struct
 
 from leadhand.errors import InvalidArguments, OutsideWorkspace, ToolFailed
+from leadhand.git import LIST_NAMES, OVERRULED, environment, own_names, without_programs
 from leadhand.processes import Finished
 from leadhand.spool import KEEP_BYTES_MAX
 from leadhand.tool import Caller, Tool
@@ -81,35 +81,6 @@ _REFUSED_VALUES = {
 # Git takes any unambiguous start of an option for it; these starts are options of their own.
 _WHOLE = frozenset({"text", "exclude", "ignore-rev"})
 
-_ENVIRONMENT = {
-    "GIT_CONFIG_NOSYSTEM": "1",
-    "GIT_ATTR_NOSYSTEM": "1",
-    "GIT_OPTIONAL_LOCKS": "0",
-    "GIT_TERMINAL_PROMPT": "0",
-    "GIT_NO_LAZY_FETCH": "1",
-    "GIT_ALLOW_PROTOCOL": "none",
-    "GIT_PAGER": "cat",
-    "PAGER": "cat",
-}
-_OVERRULED = {
-    "color.ui": "false",
-    "column.ui": "never",
-    "core.alternateRefsCommand": "false",
-    "core.fsmonitor": "false",
-    "core.hooksPath": "/dev/null",
-    "core.quotePath": "false",
-    "diff.autoRefreshIndex": "false",
-    "diff.submodule": "short",
-    "gpg.program": "false",
-    "gpg.openpgp.program": "false",
-    "gpg.x509.program": "false",
-    "gpg.ssh.program": "false",
-    "log.diffMerges": "separate",
-    "log.showSignature": "false",
-    "safe.bareRepository": "explicit",
-    "status.submoduleSummary": "false",
-}
-_OWN_SCOPES = ("local", "worktree")
 _MAGIC = re.compile(r":(\([^)]*\)|[!^/]*)")
 
 
@@ -120,7 +91,7 @@ async def git(caller: Caller, args: GitArgs) -> str:
     names = await _own_settings(caller)
     if "core.worktree" in names:
         await _check_worktree(caller)
-    finished = await _run(caller, argv, _OVERRULED | _without_programs(names))
+    finished = await _run(caller, argv, OVERRULED | without_programs(names))
     text = await shown_output(caller, finished)
     if not text and argv[0] == "shortlog":
         text = 'Nothing. Name a revision: ["shortlog", ..., "HEAD"].'
@@ -201,33 +172,16 @@ def _check_path(caller: Caller, word: str) -> None:
 
 async def _own_settings(caller: Caller) -> list[str]:
     """The names that the repository's own configuration sets."""
-    words = ["config", "--list", "--show-scope", "--name-only", "-z"]
-    finished = await _run(caller, words, _OVERRULED)
+    finished = await _run(caller, [*LIST_NAMES], OVERRULED)
     if finished.exit_code != 0 or finished.dropped_bytes:
         text = as_text(finished.output).strip() or "its configuration cannot be read"
         raise ToolFailed(f"git: {text}")
-    fields = finished.output.decode("utf-8", "surrogateescape").split("\0")
-    pairs = zip(fields[::2], fields[1::2], strict=False)
-    return [name for scope, name in pairs if scope in _OWN_SCOPES]
-
-
-def _without_programs(names: list[str]) -> dict[str, str]:
-    """What takes the programs out of the repository's own filters."""
-    drivers = {
-        name.rpartition(".")[0]
-        for name in names
-        if name.startswith("filter.") and name.count(".") > 1
-    }
-    return {
-        f"{driver}.{key}": value
-        for driver in sorted(drivers)
-        for key, value in (("process", ""), ("clean", ""), ("smudge", ""), ("required", "false"))
-    }
+    return own_names(finished.output)
 
 
 async def _check_worktree(caller: Caller) -> None:
     """Refuse a repository that declares some other directory to be its worktree."""
-    finished = await _run(caller, ["rev-parse", "--show-toplevel"], _OVERRULED)
+    finished = await _run(caller, ["rev-parse", "--show-toplevel"], OVERRULED)
     top = Path(as_text(finished.output).strip())
     real = os.path.realpath(caller.root)
     if not (top.joinpath(".git").exists() and Path(real).is_relative_to(top)):
@@ -237,21 +191,12 @@ async def _check_worktree(caller: Caller) -> None:
 
 
 async def _run(caller: Caller, words: list[str], settings: dict[str, str]) -> Finished:
-    kept = {
-        name: value
-        for name, value in caller.env.items()
-        if not name.startswith("GIT_") or name == "GIT_CONFIG_GLOBAL"
-    }
-    # Not -c: it would end a name at its first "=", and names may hold one.
-    values = {"GIT_CONFIG_COUNT": str(len(settings))}
-    for number, (name, value) in enumerate(settings.items()):
-        values |= {f"GIT_CONFIG_KEY_{number}": name, f"GIT_CONFIG_VALUE_{number}": value}
     try:
         return await caller.processes.run(
             ["git", "--no-pager", *words],
             actor_id=caller.actor_id,
             cwd=caller.root,
-            env=kept | _ENVIRONMENT | values,
+            env=environment(caller.env, settings),
             timeout_secs=TIMEOUT_SECS,
             keep_bytes=KEEP_BYTES_MAX,
         )

@@ -1,0 +1,1 @@
+"""Workspaces: the implementations of `workspace.py`, blind to each other."""
