@@ -12,8 +12,10 @@ from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from leadhand.domain import commands as c
+from leadhand.domain.decide import decide
 from leadhand.domain.ids import ActorId
 from leadhand.domain.manifest import Manifest, Provider
+from leadhand.domain.state import Run
 from leadhand.engine.clock import Clock, SystemClock
 from leadhand.engine.conductor import Conductor
 from leadhand.engine.engine import Engine
@@ -291,11 +293,13 @@ async def start_run(
     """
     models = models or make_models(environ, manifest.providers)
     manifest = priced(with_environment(manifest, environ), models)
-    run_id = new_run_id()
+    run_id, clock = new_run_id(), clock or SystemClock()
+    # What is refused is refused before the run is there: a model that has no price.
+    decide(Run(), c.StartRun(run_id, manifest), clock.now())
     live = LiveRun(store, run_id, Folder(run_dir / run_id), models, environ, tools)
     manifest = await placed(manifest, live.workspaces)
     await store.create(run_id, live.secrets.clean(text))
-    await live.open(clock or SystemClock())
+    await live.open(clock)
     try:
         await live.engine.submit(c.OwnRun(live.engine.epoch, who()))
         await live.engine.submit(c.StartRun(run_id, manifest))

@@ -1,8 +1,7 @@
-"""Client: a program dispatches, follows and resumes runs; two at once; wrong input is said."""
+"""Client: a program dispatches, follows and resumes runs; two at once."""
 
 import asyncio
 import os
-import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,7 +11,6 @@ import pytest
 
 import leadhand
 from leadhand import wiring
-from leadhand.errors import UnknownModel
 from leadhand.testing.model_server import model_server
 from tests.api.kit import Crew, manifest, opened, play
 
@@ -194,6 +192,50 @@ def test_a_program_that_fails_suspends_its_runs_and_fails_as_it_did(tmp_path: Pa
         play(main())
 
 
+@pytest.mark.parametrize("steps", [0, 1, 3, 10, 30])
+def test_a_run_that_is_being_begun_while_its_folder_is_left_is_not_left_at_work(
+    tmp_path: Path, steps: int
+) -> None:
+    async def main() -> str:
+        async with opened(tmp_path, Crew(opened=False)) as lh:
+            beginning = asyncio.create_task(lh.dispatch(manifest()))
+            for _ in range(steps):
+                await asyncio.sleep(0.0005)
+        [begun] = await asyncio.gather(beginning, return_exceptions=True)
+        if isinstance(begun, BaseException):
+            assert isinstance(begun, leadhand.StoreError | leadhand.UsageError), begun
+        async with opened(tmp_path, Crew()) as lh:
+            return " ".join(each.status + each.owner for each in await lh.list())
+
+    assert play(main()) in ("", "empty", "interrupted")
+
+
+@pytest.mark.slow
+def test_a_run_that_is_begun_while_others_are_still_being_suspended_is_given_back(
+    tmp_path: Path,
+) -> None:
+    crew = Crew(opened=False)
+
+    async def slow_to_go(request: leadhand.Request) -> leadhand.Reply | str:
+        try:
+            return await crew(request)
+        finally:
+            await asyncio.sleep(0.4)
+
+    async def main() -> list[str]:
+        async with leadhand.open(tmp_path, models={"crew": slow_to_go}) as lh:
+            await lh.dispatch(manifest())
+            await crew.met(1)
+            beginning = asyncio.create_task(lh.dispatch(manifest()))
+            await asyncio.sleep(0)
+        with pytest.raises(leadhand.UsageError, match="was not begun: its Leadhand was left"):
+            await beginning
+        async with leadhand.open(tmp_path) as lh:
+            return [each.status + each.owner for each in await lh.list()]
+
+    assert play(main()) == ["interrupted"] * 2
+
+
 def test_who_stops_waiting_for_a_result_does_not_stop_the_run(tmp_path: Path) -> None:
     async def main() -> str:
         crew = Crew(opened=False)
@@ -231,121 +273,14 @@ def test_an_own_model_and_directory_take_the_place_of_the_manifests(tmp_path: Pa
         assert each.data["settings"]["directory"] == str(tmp_path / "elsewhere")
 
 
-# --- what goes wrong is said
-
-
-def test_a_manifest_with_faults_is_refused_with_all_of_them(tmp_path: Path) -> None:
-    wrong = manifest(lead={"prompt": 3, "tools": ["Reed"]}, run={"max_wrokers": 2})
-    with pytest.raises(leadhand.ManifestError) as caught:
-        leadhand.run(wrong, run_dir=tmp_path, models={"crew": Crew()})
-    assert [each.key for each in caught.value.faults] == [
-        "run.max_wrokers", "lead.prompt", "lead.tools[0]",
-    ]  # fmt: skip
-    assert caught.value.faults[2].mend == 'Did you mean "Read"?'
-    assert all(each.line for each in caught.value.faults)
-    assert not list(tmp_path.iterdir())
-
-
-@pytest.mark.parametrize(
-    ("asked", "error", "said"),
-    [
-        ("nowhere.toml", leadhand.ManifestError, "there is no such file"),
-        (manifest(defaults={"model": "script:nobody"}), leadhand.UsageError, "was not given"),
-        (manifest(defaults={"model": "gemini"}), UnknownModel, "who serves it"),
-        (manifest(defaults={"model": "claude-haiku-4-5"}), UnknownModel, "API_KEY is not set"),
-        (7, leadhand.UsageError, "expected a manifest's path, text or tables, found int"),
-        (manifest(lead=object()), leadhand.UsageError, "lead: a manifest holds no object"),
-        (manifest(lead=[]), leadhand.ManifestError, "there is no lead"),
-    ],
-)
-def test_what_cannot_be_dispatched_is_said_and_leaves_no_run(
-    tmp_path: Path, asked: Any, error: type[Exception], said: str
-) -> None:
-    async def main() -> None:
-        async with opened(tmp_path, Crew(), environ={}) as lh:
-            with pytest.raises(error, match=said):
-                await lh.dispatch(asked)
-            assert await lh.list() == []
-
-    play(main())
-
-
-def test_a_run_that_is_not_there_or_not_free_is_said(tmp_path: Path) -> None:
-    async def main() -> None:
-        crew = Crew(opened=False)
-        async with opened(tmp_path, crew) as lh:
-            with pytest.raises(leadhand.UsageError, match="there is none in"):
-                await lh.run("abc")
-            run = await lh.dispatch(manifest())
-            with pytest.raises(leadhand.UsageError, match="no run begins with"):
-                await lh.resume("zzzz")
-            with pytest.raises(leadhand.UsageError, match="is owned by"):
-                await lh.resume(run.id)
-            assert await lh.run(run.id[:5]) is run
-            with pytest.raises(leadhand.UsageError, match="unknown actor"):
-                await run.cancel("W9")
-            crew.gate.set()
-            await run.result()
-            with pytest.raises(leadhand.Refused, match="already finished"):
-                await run.cancel()
-            with pytest.raises(leadhand.UsageError, match="nobody works on run"):
-                await run.drain()
-
-    play(main())
-
-
-def test_a_folder_of_runs_is_used_only_inside_its_with(tmp_path: Path) -> None:
-    async def main() -> None:
-        lh = opened(tmp_path, Crew())
-        with pytest.raises(leadhand.UsageError, match="it is not open"):
-            await lh.list()
-        async with lh:
-            assert await lh.list() == []
-            with pytest.raises(leadhand.UsageError, match="open already"):
-                await lh.__aenter__()
-        with pytest.raises(leadhand.StoreError, match="closed"):
-            await lh.list()
-        with pytest.raises(leadhand.UsageError, match=r"leadhand\.run\(\) is for scripts"):
-            leadhand.run(manifest())
-
-    play(main())
-
-
-@pytest.mark.parametrize(
-    ("models", "said"),
-    [({"script:crew": Crew()}, "is no name"), ({"crew": "reply"}, "crew is no function, but str")],
-)
-def test_a_model_that_cannot_be_one_is_refused(models: Any, said: str) -> None:
-    with pytest.raises(leadhand.UsageError, match=said):
-        leadhand.open(models=models)
-
-
-def usurp(folder: Path) -> None:
-    """Make the store refuse its owner, as another owner would."""
-    database = sqlite3.connect(folder / "run.db")
-    with database:
-        database.execute("UPDATE run SET epoch = epoch + 1")
-    database.close()
-
-
-@pytest.mark.parametrize("awaited", [False, True])
-def test_a_store_that_fails_is_told_once(tmp_path: Path, awaited: bool) -> None:
-    async def main() -> None:
-        crew = Crew(opened=False)
-        async with opened(tmp_path, crew) as lh:
-            run = await lh.dispatch(manifest())
-            await crew.met()
-            usurp(run.folder)
-            crew.gate.set()
-            if awaited:
-                with pytest.raises(leadhand.StoreError, match="was left behind"):
-                    await run.result()
-            else:
-                assert run.task is not None
-                await asyncio.wait([run.task])
-
-    if awaited:
-        play(main())
-    else:
-        with pytest.raises(leadhand.StoreError, match="was left behind"):
-            play(main())
+def test_tasks_without_a_lead_are_dispatched_too(tmp_path: Path) -> None:
+    tasks = [{"id": "one", "prompt": "Do one now."}, {"id": "two", "prompt": "Do two now."}]
+    result = leadhand.run(
+        {"run": {"budget_usd": 1}, "task": tasks},
+        run_dir=tmp_path / "runs", model="script:crew",
+        models={"crew": Crew()},
+    )  # fmt: skip
+    assert (result.ok, result.final_message) == (True, "2 of 2 tasks succeeded")
+    assert (result.report_by, result.mismatches) == ("runtime", ())
+    said = [each.final_message_preview for each in result.tasks]
+    assert said == ["2 of 2 tasks succeeded", "one is done.", "two is done."]

@@ -124,6 +124,18 @@ async def test_closing_leaves_no_file_open(open_sqlite: OpenSqlite, run_dir: Pat
     assert open_files(run_dir) == []
 
 
+@pytest.mark.slow
+@in_loop
+async def test_a_run_that_is_being_taken_while_its_store_closes_is_given_back(
+    open_sqlite: OpenSqlite,
+) -> None:
+    await open_sqlite().create("run", "")
+    for _ in range(4):
+        store = open_sqlite()
+        await asyncio.gather(store.own("run", "ann"), store.close())
+        assert await open_sqlite().held("run") == ""
+
+
 @needs_proc
 @pytest.mark.slow
 @in_loop

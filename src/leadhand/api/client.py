@@ -109,6 +109,7 @@ class Leadhand:
         self._environ, self._tools = environ, tools_of(tools)
         self._clients = wiring.Clients(environ, models)
         self._opened: Store | None = None
+        self._left = False
         # Those at work, and those that failed.
         self._handles: dict[str, RunHandle] = {}
 
@@ -124,6 +125,7 @@ class Leadhand:
         error: BaseException | None,
         at: TracebackType | None,
     ) -> None:
+        self._left = True
         handles = builtins.list(self._handles.values())
         store = self._store
         try:
@@ -152,15 +154,19 @@ class Leadhand:
         manifest: the path of its file, its TOML text (of more than one line), or its tables as a
         dict: `{"lead": {"prompt": ..., "model": ...}}`; of a text and a dict, relative paths start
         from the current directory. model: in place of the models that the manifest gives its lead
-        and its defaults. directory: in place of the lead's.
+        and its defaults. directory: in place of the lead's, and of the defaults' where they have
+        one.
 
         Raises ManifestError, whose `faults` has each with file, line, key and mend; Refused where
         a model is not known or has no key or price; UsageError, StoreError.
         """
-        given = read(manifest, [each.name for each in self._tools], changing(model, directory))
-        loaded, base = given
+        names = [each.name for each in self._tools]
+        loaded, base = read(manifest, names, changing(model, directory))
         asked = freeze.with_absolute_scripts(loaded.manifest, base)
-        return await self.start(asked, loaded.text, warnings=loaded.warnings)
+        priced = freeze.priced(asked, self._clients.of(asked.providers))
+        unpriced = sorted(priced.prices.keys() - asked.prices.keys())
+        warnings = [f"the model {name} is unpriced: local" for name in unpriced]
+        return await self.start(priced, loaded.text, warnings=[*loaded.warnings, *warnings])
 
     async def resume(
         self,
@@ -200,7 +206,7 @@ class Leadhand:
             environ=self._environ,
             tools=self._tools,
         )
-        return self._begun(live)
+        return await self._begun(live)
 
     async def run(self, run_id: str) -> RunHandle:
         """A handle on any run of the folder, whoever works on it.
@@ -233,9 +239,12 @@ class Leadhand:
             environ=self._environ,
             tools=self._tools,
         )
-        return self._begun(live, warnings)
+        return await self._begun(live, warnings)
 
-    def _begun(self, live: wiring.LiveRun, warnings: Sequence[str] = ()) -> RunHandle:
+    async def _begun(self, live: wiring.LiveRun, warnings: Sequence[str] = ()) -> RunHandle:
+        if self._left:
+            await live.close()
+            raise UsageError(f"run {live.run_id} was not begun: its Leadhand was left meanwhile")
         handle = RunHandle(self._store, self.run_dir, live.run_id, live, warnings)
         self._handles[live.run_id] = handle
         handle.begin(self._over)

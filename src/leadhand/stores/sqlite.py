@@ -184,6 +184,8 @@ class SqliteStore:
         self._threads.shutdown()
         for reader in self._readers.values():
             reader.shut()
+        # A run that is just being taken is given back too.
+        self._writer.submit(int).result()
         for run in list(self._owners):
             self._writer.submit(self._release, run)
         self._writer.shutdown()
