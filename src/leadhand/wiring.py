@@ -6,20 +6,20 @@ import os
 import secrets as randomness
 import socket
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from leadhand.domain import commands as c
 from leadhand.domain.decide import decide
-from leadhand.domain.ids import ActorId
 from leadhand.domain.manifest import Manifest, Provider
 from leadhand.domain.state import Run
 from leadhand.engine.clock import Clock, SystemClock
 from leadhand.engine.conductor import Conductor
 from leadhand.engine.engine import Engine
 from leadhand.engine.inbox import Inbox
+from leadhand.engine.live import LiveWords
 from leadhand.engine.projections import Projections
 from leadhand.engine.resumption import Change, orders
 from leadhand.errors import UsageError
@@ -27,7 +27,7 @@ from leadhand.folder import Folder
 from leadhand.freeze import Models, check_places, models_of, placed, priced, with_environment
 from leadhand.gateway.gateway import Gateway
 from leadhand.gateway.pace import Governor
-from leadhand.harnesses.api import ApiHarness, Words
+from leadhand.harnesses.api import ApiHarness
 from leadhand.harnesses.placed import PlacedHarness
 from leadhand.model import Model
 from leadhand.models import names, scripted
@@ -183,26 +183,6 @@ class RunBlobs:
         return await self._store.get_blob(self._run_id, pointer.removeprefix("blob:"))
 
 
-class FileWords(Words):
-    """Keeps the words of the turn that is not over in live/<actor>.txt, unsynced."""
-
-    def __init__(self, folder: Folder, secrets: Secrets) -> None:
-        self._folder, self._secrets = folder, secrets
-
-    def begin(self, actor: ActorId) -> Callable[[str], None]:
-        """See `Words.begin`."""
-        path = self._folder.words(actor)
-        path.unlink(missing_ok=True)
-
-        def write(text: str) -> None:
-            if text:
-                flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
-                with os.fdopen(os.open(path, flags, 0o600), "a", encoding="utf-8") as file:
-                    file.write(self._secrets.clean(text))
-
-        return write
-
-
 class LiveRun:
     """A run that this process owns. Made by `start_run` or `resume_run`.
 
@@ -266,7 +246,7 @@ class LiveRun:
             processes=self.processes,
             environment=dict(self._environ),
             transcripts=self.folder.transcripts,
-            words=FileWords(self.folder, self.secrets),
+            words=LiveWords(engine.run, self.folder, self.secrets),
             worktrees=self.folder.worktrees,
         )
 

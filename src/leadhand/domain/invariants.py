@@ -68,6 +68,10 @@ def _actors(run: Run) -> Iterator[str]:
 
 def _caps(run: Run) -> Iterator[str]:
     workers = sum(each.role == "worker" for each in run.actors.values())
+    if workers != run.workers_live:
+        yield "the workers that live are not those that are counted"
+    if run.failed != sum(each.status != "Success" for each in run.records.values()):
+        yield "the actors that failed are not those that are counted"
     if workers > max(run.places, run.workers_kept):
         yield "more workers are live than there are places"
     if run.spawned_total > run.house.max_total_spawns:

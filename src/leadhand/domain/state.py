@@ -282,6 +282,8 @@ class Run(Struct):
     actors: dict[ActorId, Actor] = field(default_factory=dict)
     records: dict[ActorId, Record] = field(default_factory=dict)
     spawned_total: int = 0
+    workers_live: int = 0
+    failed: int = 0
     workers_kept: int = 0
     spent: int = 0
     calls: int = 0

@@ -46,7 +46,7 @@ def head_of(run: Run) -> Head:
         budget=run.house.budget_nanousd,
         live=len(run.actors),
         settled=len(run.records),
-        failed=sum(each.status != "Success" for each in run.records.values()),
+        failed=run.failed,
         draining=run.drain_until is not None,
         cancelled=run.cancelled is not None,
         reopenable=reopenable(run),

@@ -129,6 +129,8 @@ def evolve_crash(run: Run, event: e.SessionCrashed, at: At) -> None:
 def evolve_settled(run: Run, event: e.ActorSettled, at: At) -> None:
     """Shrink the actor to its record and free all that it held."""
     actor = run.actors.pop(event.actor)
+    run.workers_live -= actor.role == "worker"
+    run.failed += event.status != "Success"
     ledger.release(run, actor)
     parent = run.actors.get(actor.parent)
     if parent is not None:
@@ -166,6 +168,7 @@ def evolve_settled(run: Run, event: e.ActorSettled, at: At) -> None:
 def evolve_continued(run: Run, event: e.ActorContinued, at: At) -> None:
     """Make a live actor again out of a record."""
     record = run.records.pop(event.actor)
+    run.failed -= record.status != "Success"
     settings = event.settings
     timeout_ms = (settings.timeout_secs or 0) * 1000
     pool = record.id if record.id in run.envelopes else record.parent
@@ -196,6 +199,7 @@ def evolve_continued(run: Run, event: e.ActorContinued, at: At) -> None:
         keys=record.keys,
     )
     run.actors[actor.id] = actor
+    run.workers_live += actor.role == "worker"
     if actor.parent in run.actors:
         run.actors[actor.parent].live_children.append(actor.id)
     ledger.slice_report(run, actor, event.slice)

@@ -43,7 +43,7 @@ def check_total(run: Run) -> None:
 
 def workers(run: Run) -> int:
     """Live workers: queued, starting, running or paused."""
-    return sum(actor.role == "worker" for actor in run.actors.values())
+    return run.workers_live
 
 
 def refused(parent: Actor, refusal: Refused) -> Refused:

@@ -185,6 +185,7 @@ def evolve_spawned(run: Run, event: e.ActorSpawned, at: At) -> None:
         compact_above=settings.compact_above_tokens or estimates.COMPACT_ABOVE,
     )
     run.actors[actor.id] = actor
+    run.workers_live += actor.role == "worker"
     if parent:
         parent.keys[event.key] = actor.id
         parent.live_children.append(actor.id)
