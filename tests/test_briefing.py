@@ -1,5 +1,7 @@
 """Briefing: what a lead and a worker are told before their prompt."""
 
+from pathlib import Path
+
 from leadhand.briefing import briefing
 from leadhand.domain import events as e
 from leadhand.domain.ids import ROOT, ActorId
@@ -54,10 +56,11 @@ def test_a_worker_is_told_nothing_of_leading() -> None:
 
 
 def test_who_has_a_worktree_is_told_where_it_is_and_what_it_lacks() -> None:
-    own = Workspace("/repo", "leadhand/r/root", root="/runs/r/worktrees/root", base="0123456789abc")
+    own = Workspace("/repo", "leadhand/r/root", base="0123456789abc")
+    root = Path("/runs/r/worktrees/root")
     own.notes = ("its submodules are empty: lib",)
     for role in ("lead", "worker"):
-        text = briefing(e.ActorSpawned(ROOT, role=role, settings=SETTINGS), HOUSE, [], own)
+        text = briefing(e.ActorSpawned(ROOT, role=role, settings=SETTINGS), HOUSE, [], own, root)
         assert "You work in /runs/r/worktrees/root; relative paths start there." in text
         assert (
             "made for you alone, on the branch leadhand/r/root; it began with the commit " in text

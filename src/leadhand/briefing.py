@@ -1,5 +1,7 @@
 """Briefing: what an in-process session is told before its prompt: what it is and may do."""
 
+from pathlib import Path
+
 from leadhand.domain import events as e
 from leadhand.domain.manifest import HouseRules
 from leadhand.domain.money import show
@@ -58,8 +60,9 @@ def briefing(
     house: HouseRules,
     tools: list[Tool],
     workspace: Workspace | None = None,
+    root: Path | None = None,
 ) -> str:
-    """The system prompt of a session."""
+    """The system prompt of a session. root: where it works, if it has a workspace."""
     rules = (
         f"- at most {house.max_workers} workers at a time, {house.max_total_spawns} in all\n"
         f"- at most {show(house.budget_nanousd)} for everything, your own turns included\n"
@@ -68,8 +71,8 @@ def briefing(
     parts = [LEAD.format(rules=rules) if spawned.role == "lead" else WORKER]
     parts.append("Your tools: " + (", ".join(tool.name for tool in tools) or "none") + ".")
     settings = spawned.settings
-    if workspace is not None:
-        parts.append(place(workspace))
+    if workspace is not None and root is not None:
+        parts.append(place(workspace, root))
         parts += [WORKTREES] if spawned.role == "lead" else []
     elif settings.directory:
         parts.append(f"You work in {settings.directory}; relative paths start there.")
@@ -80,10 +83,10 @@ def briefing(
     return "\n\n".join(parts)
 
 
-def place(workspace: Workspace) -> str:
+def place(workspace: Workspace, root: Path) -> str:
     """Where an actor with a worktree works, and what it does not find there."""
     return WORKTREE.format(
-        root=workspace.root,
+        root=root,
         source=workspace.source,
         branch=workspace.branch,
         base=workspace.base[:12],

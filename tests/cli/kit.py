@@ -73,6 +73,7 @@ budget_usd = 2.00
 grace_secs = {grace_secs}
 [defaults]
 model = "script:model.py:reply"
+use_worktree = false
 [[lead]]
 id = "gated"
 directory = "."

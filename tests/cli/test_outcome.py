@@ -147,8 +147,7 @@ def test_the_page_says_which_worktrees_were_kept_and_how_to_merge_them() -> None
     run = World(manifest(lead=Settings(directory="/re po", use_worktree=True)))
     worker = run.spawn(directory="/runs/run/worktrees/root/sub", use_worktree=True)
     for actor in (ROOT, worker):
-        path = f"/runs/run/worktrees/{actor.replace('/', '.')}"
-        run.do(c.RecordWorkspace(actor, path, path, f"leadhand/run/{actor}", "abc", "/re po/.git"))
+        run.do(c.RecordWorkspace(actor, f"leadhand/run/{actor}", "abc", "/re po/.git"))
         run.do(c.RecordWorkspaceMade(actor))
     for actor, final in ((worker, "done"), (ROOT, REPORT)):
         run.turn(actor)

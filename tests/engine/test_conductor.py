@@ -322,7 +322,7 @@ def test_garbage_is_looked_for_less_often_only_while_a_run_goes_on() -> None:
 async def placed_and_ends(engine: Engine, actor: ActorId) -> None:
     """A session that has a worktree made and ends."""
     workspace = engine.run.workspaces[actor]
-    place = c.RecordWorkspace(actor, "/w", "/w", workspace.branch, "abc", "/repo/.git")
+    place = c.RecordWorkspace(actor, workspace.branch, "abc", "/repo/.git")
     await engine.submit(place)
     await engine.submit(c.RecordWorkspaceMade(actor))
     await engine.submit(c.RecordExit(actor, "failed", error="it broke"))

@@ -127,7 +127,7 @@ def test_two_workers_change_the_same_file_each_in_a_worktree_of_its_own(
     assert [tasks[actor]["worktree_path"] for actor in (ROOT, W1, W2)] == [None, *places]
     assert [tasks[actor]["branch"] for actor in (ROOT, W1, W2)] == [None, *names]
     shown = click.unstyle(
-        "\n".join(page(Outcome(ending(run.run, []), tmp_path, interrupted=False)))
+        "\n".join(page(Outcome(ending(run.run, []), tmp_path / "runs", interrupted=False)))
     )
     assert f"  root/W1  {places[0]}\n    1 commit not merged\n" in shown
     assert f"    git -C {repository} merge {names[0]}\n" in shown
@@ -159,7 +159,7 @@ def test_who_only_reads_leaves_nothing(tmp_path: Path, repository: Path) -> None
     assert [*run.folder.worktrees.iterdir()] == []
     assert not (repository / ".git" / "worktrees").exists()
     assert "worktree" not in "\n".join(
-        page(Outcome(ending(run.run, []), tmp_path, interrupted=False))
+        page(Outcome(ending(run.run, []), tmp_path / "runs", interrupted=False))
     )
 
 

@@ -48,6 +48,7 @@ GOOD = {
     "store.py": "import leadhand.errors",
     "load/lines.py": "",
     "models/wire.py": "",
+    "workspaces/source.py": "",
     "domain/decide.py": "import leadhand.domain.rules.actor",
     "domain/rules/actor.py": "import leadhand.domain.rules.budget, leadhand.domain.state",
     "domain/rules/budget.py": "import leadhand.domain.money",

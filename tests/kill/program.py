@@ -38,8 +38,9 @@ class Point(Struct, frozen=True, omit_defaults=True):
     moment: `before` or `after` the commit that holds the number-th event (of `kind`, where it is
     given); of the number-th request: before its `first` byte, in `mid` answer, after its `last`,
     or, over HTTP, as soon as so many `events` of its stream (stream_events) have come; as soon as
-    a `file` (kind) is there; `full`: it does not die, the disk is full from the commit of event
-    `number` on. drain_at: the commit of which event is followed by a drain. keeper: with `file`,
+    a `file` (kind, in which RUN is the run's id) is there; `full`: it does not die, the disk is
+    full from the commit of event `number` on. drain_at: the commit of which event is followed by a
+    drain. keeper: with `file`,
     the keeper of its children is killed first.
     """
 
@@ -175,7 +176,9 @@ async def main(verb: str, run_dir: Path, what: str, point: Point, models: freeze
     else:
         live = await wiring.resume_run(store, run_dir, what, models=models)
     if point.moment == "file":
-        watch(Path(point.kind), live.run_id, keeper=point.keeper)
+        watch(
+            Path(point.kind.replace("/RUN/", f"/{live.run_id}/")), live.run_id, keeper=point.keeper
+        )
     draining: set[asyncio.Task[object]] = set()
     store.drain = lambda: draining.add(asyncio.create_task(drain(live)))
     await live.go()

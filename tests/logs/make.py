@@ -63,9 +63,9 @@ async def with_worktrees() -> Memory:
     await engine.submit(c.StartRun(RUN, Manifest(lead, prices={UNIT: Price()})))
     await engine.submit(c.SpawnActor(ROOT, CallId("a"), "Do it.", settings=own))
     for actor in (ROOT, WORKER):
-        branch, path = engine.run.workspaces[actor].branch, f"/runs/{RUN}/{actor}"
+        branch = engine.run.workspaces[actor].branch
         notes = ("its submodules are empty: lib",)
-        place = c.RecordWorkspace(actor, path, path, branch, "abc", "/repo/.git", notes)
+        place = c.RecordWorkspace(actor, branch, "abc", "/repo/.git", "inner", notes)
         await engine.submit(place)
         await engine.submit(c.RecordWorkspaceMade(actor))
     for actor in (WORKER, ROOT):

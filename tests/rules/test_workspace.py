@@ -17,9 +17,7 @@ OWN = Settings(directory="/repo", use_worktree=True)
 def choosing(world: World, actor: str) -> c.RecordWorkspace:
     """The command that settles where an actor's worktree is made."""
     branch = world.run.workspaces[ActorId(actor)].branch
-    name = actor.replace("/", ".")
-    path = f"/runs/run/worktrees/{name}"
-    return c.RecordWorkspace(ActorId(actor), path, f"{path}/sub", branch, "abc", "/repo/.git")
+    return c.RecordWorkspace(ActorId(actor), branch, "abc", "/repo/.git", "sub")
 
 
 def place(world: World, actor: str) -> None:
@@ -91,7 +89,7 @@ def test_a_worktree_is_chosen_and_then_made() -> None:
     world = World(lead=OWN)
     assert kinds(world.do(choosing(world, ROOT))) == ["WorkspaceChosen"]
     workspace = world.run.workspaces[ROOT]
-    assert (workspace.state, workspace.root) == ("chosen", "/runs/run/worktrees/root/sub")
+    assert (workspace.state, workspace.inner) == ("chosen", "sub")
     assert (workspace.base, workspace.repository) == ("abc", "/repo/.git")
     assert kinds(world.do(c.RecordWorkspaceMade(ROOT))) == ["WorkspaceMade"]
     assert workspace.state == "made"
@@ -237,7 +235,7 @@ def reopened(why: str) -> World:
 def test_a_lead_goes_on_in_the_worktree_that_was_kept() -> None:
     world = reopened("what is not committed")
     assert world.run.workspaces[ROOT].state == "made"
-    assert world.run.workspaces[ROOT].path
+    assert world.run.workspaces[ROOT].base == "abc"
 
 
 def test_a_lead_whose_worktree_was_removed_wants_another() -> None:

@@ -235,14 +235,14 @@ def test_a_worktree_may_be_declined_and_is_the_default_in_a_repository(
     assert [each.actor for each in run.all(e.WorkspaceMade)] == ([ROOT] if own else [])
 
 
-def test_a_providers_model_is_refused_before_anything_is_made_until_it_is_built(
+def test_a_providers_model_without_its_key_is_refused_before_anything_is_made(
     tmp_path: Path,
 ) -> None:
     async def main() -> None:
         store = SqliteStore(tmp_path / "runs")
         found = loaded(RULES + LEAD, tmp_path)
         with pytest.raises(UnknownModel, match="claude-haiku-4-5"):
-            await start_run(store, tmp_path / "runs", found.manifest, found.text)
+            await start_run(store, tmp_path / "runs", found.manifest, found.text, environ={})
         assert await store.runs() == []
         await store.close()
 

@@ -110,9 +110,9 @@ def test_a_run_that_goes_on_has_no_end_and_no_report() -> None:
 def test_a_task_record_names_the_worktree_until_it_is_removed() -> None:
     run = finished()
     for own, place in (
-        (Workspace("/repo", "x", "made", "/w"), ("/w", "x")),
-        (Workspace("/repo", "x", "kept", "/w"), ("/w", "x")),
-        (Workspace("/repo", "x", "removed", "/w"), (None, None)),
+        (Workspace("/repo", "x", "made"), ("/w", "x")),
+        (Workspace("/repo", "x", "kept"), ("/w", "x")),
+        (Workspace("/repo", "x", "removed"), (None, None)),
     ):
-        found = task_record("run", run.record(), "", own)
+        found = task_record("run", run.record(), "", own, "/w")
         assert (found.worktree_path, found.branch) == place

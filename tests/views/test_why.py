@@ -61,13 +61,13 @@ def test_one_without_its_worktree_yet_waits_for_that_and_says_where_it_stays() -
     run = world()
     worker = run.spawn(directory="/repo", use_worktree=True)
     assert of(run, worker).waits_for == "its worktree to be made"
-    run.do(c.RecordWorkspace(worker, "/w", "/w", "x", "abc", "/repo/.git"))
+    run.do(c.RecordWorkspace(worker, "x", "abc", "/repo/.git"))
     assert of(run, worker).waits_for == "its worktree to be made"
     run.do(c.RecordWorkspaceMade(worker))
     assert of(run, worker).waits_for == "its first call to be admitted"
     run.exit(worker, "failed", error="it broke")
     run.perform()
-    assert 'Its worktree /w stays: worktree_cleanup is "on_success", and it settled as Failed.' in (
+    assert 'Its worktree stays: worktree_cleanup is "on_success", and it settled as Failed.' in (
         of(run, worker).sentences
     )
 

@@ -19,6 +19,13 @@ WORKER = ActorId("root/W1")
 _numbers = itertools.count(1)
 
 
+class Placed(Workspace):
+    """A worktree, where it is, and where its actor works in it."""
+
+    path: str = ""
+    root: str = ""
+
+
 class Yard:
     """A repository and a run that makes worktrees of it. Each deed is of a process of its own."""
 
@@ -30,12 +37,17 @@ class Yard:
 
     def using(self, deed: Callable[[Worktrees], Awaitable[T]]) -> T:
         """Do something with the run's worktrees, and leave no process."""
+        return self.with_processes(lambda trees, processes: deed(trees))
+
+    def with_processes(self, deed: Callable[[Worktrees, Processes], Awaitable[T]]) -> T:
+        """Do something with the run's worktrees and processes."""
 
         async def main() -> T:
             name = f"{self.run_id}-{os.getpid()}-{next(_numbers)}"
             processes = Processes(name, self.folder.path)
+            trees = Worktrees(self.run_id, self.folder, processes, ENV)
             try:
-                return await deed(Worktrees(self.run_id, self.folder, processes, ENV))
+                return await deed(trees, processes)
             finally:
                 await processes.close()
 
@@ -47,20 +59,22 @@ class Yard:
 
     def choose(
         self, actor: ActorId = WORKER, directory: Path | None = None, branch: str = ""
-    ) -> Workspace:
+    ) -> Placed:
         """A worktree that is decided on. Raises WorkspaceError."""
         source = directory or self.repository
         name = branch or self.branch(actor)
         said = self.using(lambda trees: trees.choose(actor, source, name))
-        return Workspace(
+        path = self.folder.worktree(actor)
+        return Placed(
             source=str(source),
             branch=said.branch,
             state="chosen",
-            path=said.path,
-            root=said.root,
             base=said.base,
             repository=said.repository,
+            inner=said.inner,
             notes=said.notes,
+            path=str(path),
+            root=str(path / said.inner),
         )
 
     def make(self, workspace: Workspace, actor: ActorId = WORKER) -> None:
@@ -70,7 +84,7 @@ class Yard:
 
     def made(
         self, actor: ActorId = WORKER, directory: Path | None = None, branch: str = ""
-    ) -> Workspace:
+    ) -> Placed:
         """A worktree that is there."""
         workspace = self.choose(actor, directory, branch)
         self.make(workspace, actor)
@@ -93,14 +107,14 @@ class Yard:
         lines = self.git("worktree", "list", "--porcelain").splitlines()
         return [line.split(" ", 1)[1] for line in lines if line.startswith("worktree ")][1:]
 
-    def is_gone(self, workspace: Workspace) -> bool:
+    def is_gone(self, workspace: Placed) -> bool:
         """Whether nothing of a worktree is left."""
         kept = [*self.folder.worktrees.iterdir()] if self.folder.worktrees.exists() else []
         left = [each for each in kept if each.name.startswith(Path(workspace.path).name)]
         return not left and workspace.branch not in self.branches() and not self.worktrees()
 
 
-def commit(workspace: Workspace, name: str = "new.txt", text: str = "new\n") -> str:
+def commit(workspace: Placed, name: str = "new.txt", text: str = "new\n") -> str:
     """Commit a file in a worktree, as its actor would; the commit."""
     path = Path(workspace.root)
     (path / name).write_text(text)

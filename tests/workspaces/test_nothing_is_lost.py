@@ -7,10 +7,9 @@ from random import Random
 import pytest
 
 from leadhand.domain.ids import ActorId
-from leadhand.domain.state import Workspace
 from leadhand.errors import WorkspaceError
 from tests.tools.git_kit import ENV
-from tests.workspaces.kit import Yard
+from tests.workspaces.kit import Placed, Yard
 
 pytestmark = pytest.mark.slow
 
@@ -60,7 +59,7 @@ class Story:
 
     def __init__(self, base: Path, seed: int) -> None:
         self.dice, self.yard = Random(seed), Yard(base)
-        self.made: dict[ActorId, Workspace] = {}
+        self.made: dict[ActorId, Placed] = {}
         self.told: list[str] = []
         for name in NAMES:
             actor = ActorId(name)

@@ -7,14 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from leadhand.domain.ids import ActorId
 from leadhand.errors import WorkspaceError
+from leadhand.processes import Processes
 from leadhand.workspaces.worktree import Worktrees
 from tests.tools.git_kit import ENV, make_repository, plain
 from tests.workspaces.kit import WORKER, Yard, commit
 
 pytestmark = pytest.mark.slow
-OTHER = ActorId("root/W2")
 
 
 @pytest.fixture
@@ -206,16 +205,19 @@ def test_of_two_that_hold_each_others_work_one_stays(yard: Yard) -> None:
     assert yard.git("branch", "--contains", made) == f"+ {second.branch}"
 
 
-def test_of_two_that_are_tidied_at_the_same_moment_one_stays(yard: Yard) -> None:
-    first, second = yard.made(), yard.made(OTHER)
+@pytest.mark.parametrize("attempt", range(3))
+def test_of_two_that_are_tidied_at_the_same_moment_one_stays(yard: Yard, attempt: int) -> None:
+    one, two = held_by_each_other(yard)
+    first, second = one.made(), two.made()
     made = commit(first)
     plain(Path(second.path), "merge", "-q", first.branch)
 
-    async def both(trees: Worktrees) -> list[str | BaseException]:
-        deeds = trees.tidy(WORKER, first), trees.tidy(OTHER, second)
+    async def both(trees: Worktrees, processes: Processes) -> list[str | BaseException]:
+        others = Worktrees(two.run_id, two.folder, processes, ENV)
+        deeds = trees.tidy(WORKER, first), others.tidy(WORKER, second)
         return [*await asyncio.gather(*deeds, return_exceptions=True)]
 
-    said = yard.using(both)
+    said = one.with_processes(both)
     assert [each for each in said if each != ""], said
     assert made in yard.git("for-each-ref", "--format=%(objectname)", "refs/heads/leadhand")
 

@@ -13,6 +13,7 @@ import pytest
 from leadhand.domain.ids import ActorId
 from leadhand.domain.state import Workspace
 from leadhand.errors import WorkspaceError
+from leadhand.folder import Folder
 from leadhand.workspaces.worktree import Worktrees
 from tests.tools.git_kit import make_repository, plain
 from tests.workspaces.kit import WORKER, Yard, commit
@@ -328,9 +329,8 @@ def test_many_worktrees_are_made_and_removed_at_once(yard: Yard) -> None:
         async def one(actor: ActorId) -> Workspace:
             said = await trees.choose(actor, yard.repository, yard.branch(actor))
             workspace = Workspace(
-                str(yard.repository), said.branch, "chosen", said.path, said.root, said.base
+                str(yard.repository), said.branch, "chosen", said.base, said.repository
             )
-            workspace.repository = said.repository
             await trees.make(actor, workspace)
             workspace.state = "made"
             return workspace
@@ -440,3 +440,16 @@ def test_a_folder_that_is_no_worktree_any_more_is_a_reason_and_stays(yard: Yard)
     with pytest.raises(WorkspaceError):
         yard.make(workspace)
     assert Path(workspace.root, "work").exists()
+
+
+def test_a_worktree_moves_with_the_folder_of_its_run(yard: Yard, tmp_path: Path) -> None:
+    workspace = yard.made()
+    Path(workspace.root, "loose").touch()
+    yard.folder.path.parent.rename(tmp_path / "moved")
+    yard.folder = Folder(tmp_path / "moved" / yard.run_id)
+    yard.make(workspace)
+    assert yard.worktrees() == [str(yard.folder.worktree(WORKER))]
+    assert yard.tidy(workspace) == "it holds what is not committed: loose"
+    yard.folder.worktree(WORKER).joinpath("loose").unlink()
+    assert yard.tidy(workspace) == ""
+    assert yard.is_gone(workspace)

@@ -61,6 +61,7 @@ def summary(found: Outcome) -> dict[str, Any]:
             each,
             str(folder.transcript(each.id)),
             found.run.workspaces.get(each.id),
+            str(folder.worktree(each.id)),
         )
         for each in found.run.records.values()
     ]
@@ -92,7 +93,7 @@ def page(found: Outcome) -> Iterator[str]:
     yield heading("Files")
     yield from files(found)
     yield ""
-    yield from worktrees(found.run)
+    yield from worktrees(found)
     if run.parked:
         yield f"A provider's quota is used up ({line(run.parked.why, 300)})."
     stands = f"{state(found.ending.status)} after {clock(run.run_ms)}"
@@ -192,26 +193,27 @@ def files(found: Outcome) -> Iterator[str]:
     yield from table(rows, indent="  ")
 
 
-def worktrees(run: Run) -> Iterator[str]:
+def worktrees(found: Outcome) -> Iterator[str]:
     """The worktrees that were kept, why, and how to take over what they hold."""
+    run, folder = found.run, Folder(found.run_dir / found.run.id)
     kept = [(actor, each) for actor, each in run.workspaces.items() if each.state == "kept"]
     if not kept:
         return
     yield heading("Worktrees that were kept")
     for actor, each in kept[:WORKTREES_MAX]:
-        yield f"  {actor}  {line(each.path, 500)}"
+        yield f"  {actor}  {line(str(folder.worktree(actor)), 500)}"
         yield f"    {line(each.why, 500)}"
-        yield f"    {faint(line(merge_command(run, each), 1_000))}"
+        yield f"    {faint(line(merge_command(run, folder, each), 1_000))}"
     if len(kept) > WORKTREES_MAX:
         yield f"  {len(kept) - WORKTREES_MAX} more: see worktree_path in the summary"
     yield ""
 
 
-def merge_command(run: Run, workspace: Workspace) -> str:
+def merge_command(run: Run, folder: Folder, workspace: Workspace) -> str:
     """The command that merges a worktree's branch where its work was to go."""
     target = workspace.source
-    for each in reversed(run.workspaces.values()):
+    for actor, each in reversed(run.workspaces.items()):
         # A lead's own worktree, from which its workers' were made, may be gone.
-        if each.state == "removed" and Path(target).is_relative_to(each.path):
+        if each.state == "removed" and Path(target).is_relative_to(folder.worktree(actor)):
             target = each.source
     return f"git -C {shlex.quote(target)} merge {shlex.quote(workspace.branch)}"

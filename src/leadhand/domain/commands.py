@@ -266,15 +266,14 @@ class OpenWait(Struct, frozen=True, tag=True):
 
 
 class RecordWorkspace(Struct, frozen=True, tag=True):
-    """A worktree is made next for the actor, with this place, branch and beginning; see
+    """A worktree is made next for the actor, on this branch and with this beginning; see
     `events.WorkspaceChosen`."""
 
     actor: ActorId
-    path: str
-    root: str
     branch: str
     base: str
     repository: str
+    inner: str = ""
     notes: tuple[str, ...] = ()
 
 

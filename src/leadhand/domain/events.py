@@ -250,15 +250,14 @@ class WaitOpened(Event, frozen=True):
 
 
 class WorkspaceChosen(Event, frozen=True):
-    """A worktree is made next for the actor. path: where; root: the place in it of the directory
-    that it stands for; base: the commit it begins with; repository: git's own folder, whichever
-    worktree that belongs to; notes: what it lacks of the directory."""
+    """A worktree is made next for the actor, in the run's folder. base: the commit it begins with;
+    repository: git's own folder, whichever worktree that belongs to; inner: the place in it of the
+    directory that it stands for, where that is not the top; notes: what it lacks of that."""
 
-    path: str = ""
-    root: str = ""
     branch: str = ""
     base: str = ""
     repository: str = ""
+    inner: str = ""
     notes: tuple[str, ...] = ()
 
 

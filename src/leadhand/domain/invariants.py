@@ -79,9 +79,6 @@ def _caps(run: Run) -> Iterator[str]:
 
 
 def _workspaces(run: Run) -> Iterator[str]:
-    paths = [each.path for each in run.workspaces.values() if each.path]
-    if len(paths) != len(set(paths)):
-        yield "two actors have the same worktree"
     for actor, each in run.workspaces.items():
         if actor not in run.actors and actor not in run.records:
             yield f"{actor}: has a worktree, but is nobody"

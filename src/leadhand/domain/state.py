@@ -181,10 +181,9 @@ class Workspace(Struct):
     source: str
     branch: str
     state: Literal["wanted", "chosen", "made", "kept", "removed"] = "wanted"
-    path: str = ""
-    root: str = ""
     base: str = ""
     repository: str = ""
+    inner: str = ""
     notes: tuple[str, ...] = ()
     why: str = ""
     last: bool = False

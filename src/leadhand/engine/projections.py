@@ -68,7 +68,9 @@ class Projections:
                 if settled is not None:
                     path = str(self._folder.transcript(event.actor))
                     workspace = self._engine.run.workspaces.get(event.actor)
-                    task = record.task_record(self._engine.run.id, settled, path, workspace)
+                    place = str(self._folder.worktree(event.actor))
+                    run_id = self._engine.run.id
+                    task = record.task_record(run_id, settled, path, workspace, place)
                     self._tasks[task.task_id] = task
         return taken
 

@@ -12,7 +12,7 @@ from leadhand.conversation import CUT, Conversation, briefly, conversation, writ
 from leadhand.domain import commands as c
 from leadhand.domain import events as e
 from leadhand.domain.estimates import text_tokens
-from leadhand.domain.ids import ActorId, CallId
+from leadhand.domain.ids import ActorId, CallId, as_file_name
 from leadhand.domain.state import Actor
 from leadhand.errors import BudgetExceeded, HarnessError, ModelError, Refused
 from leadhand.harness import ModelRoad, Owner, Recorded, ToolRoad
@@ -87,18 +87,21 @@ class _Session:
         self.tools: list[Tool] = harness.toolbox.offered(spawned.role, settings.tools or ())
         self.schemas = harness.toolbox.schemas(self.tools)
         workspace = owner.run.workspaces.get(actor)
-        self.system = briefing(spawned, owner.run.house, self.tools, workspace)
         source = Path(settings.directory or ".").resolve()
-        root = Path(workspace.root) if workspace else source
-        readable = [harness.transcripts, harness.worktrees] if spawned.role == "lead" else []
-        readable += [source] if workspace else []
+        root, readable = source, [harness.transcripts] if spawned.role == "lead" else []
+        if harness.worktrees is not None:
+            readable += [harness.worktrees] if spawned.role == "lead" else []
+            if workspace is not None:
+                root = harness.worktrees / as_file_name(actor) / workspace.inner
+                readable.append(source)
+        self.system = briefing(spawned, owner.run.house, self.tools, workspace, root)
         self.caller = Caller(
             actor_id=actor,
             role=spawned.role,
             call_id=CallId(""),
             root=root,
             roots=(root, *(Path(each).resolve() for each in settings.add_dirs or ())),
-            readable=tuple(each for each in readable if each is not None),
+            readable=tuple(readable),
             env=clean_environment(harness.environment, settings.env or {}),
             blobs=harness.blobs,
             allow_hosts=settings.allow_hosts or (),

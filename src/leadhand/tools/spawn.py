@@ -107,7 +107,7 @@ def spawn_tool(owner: Owner, folder: Folder, workspaces: Workspaces | None = Non
         own = owner.run.workspaces.get(worker)
         workspace = settings.directory or ""
         if own is not None and workspaces is not None:
-            workspace = own.root or str(workspaces.place(worker, Path(own.source)))
+            workspace = str(workspaces.place(worker, Path(own.source)))
         return Spawned(
             worker_id=worker,
             session=f"{owner.run.id}/{worker}",

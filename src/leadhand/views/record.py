@@ -65,10 +65,10 @@ def iso(wall_ms: int) -> str:
 
 
 def task_record(
-    run_id: str, record: Record, log_path: str, workspace: Workspace | None = None
+    run_id: str, record: Record, log_path: str, workspace: Workspace | None = None, path: str = ""
 ) -> TaskRecord:
-    """The record of a settled actor; log_path is its transcript. workspace: its worktree, which is
-    left out once it is removed."""
+    """The record of a settled actor; log_path is its transcript. workspace: its worktree, and path
+    where that is; left out once it is removed."""
     there = workspace if workspace is not None and workspace.state != "removed" else None
     return TaskRecord(
         task_id=record.id,
@@ -85,7 +85,7 @@ def task_record(
         harness="api",
         token_usage=tokens(record.usage),
         cost_usd=as_usd(record.spent),
-        worktree_path=there.path if there else None,
+        worktree_path=path if there else None,
         branch=there.branch if there else None,
         session_id=f"{run_id}/{record.id}",
         final_message_preview=record.preview,

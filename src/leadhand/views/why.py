@@ -286,7 +286,7 @@ def of_settled(run: Run, record: Record, scene: Scene) -> Why:
         sentences.append(f'Its last words: "{line(record.preview)}"')
     workspace = run.workspaces.get(record.id)
     if workspace is not None and workspace.state == "kept":
-        sentences.append(f"Its worktree {line(workspace.path, 500)} stays: {line(workspace.why)}.")
+        sentences.append(f"Its worktree stays: {line(workspace.why)}.")
     after = "nothing, for it has settled"
     if record.parent in run.actors:
         after += f"; {record.parent} decides what follows"

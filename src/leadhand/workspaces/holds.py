@@ -138,13 +138,13 @@ async def alone(git: Git, workspace: Workspace, commit: str) -> str:
     return "its commits are held by nothing else"
 
 
-async def elsewhere(git: Git, workspace: Workspace) -> str:
+async def elsewhere(git: Git, workspace: Workspace, path: Path) -> str:
     """The worktree of somebody else that has the branch checked out; empty where none has."""
     repository = Bare(Path(workspace.repository))
     ref = f"refs/heads/{workspace.branch}"
     said = await git.look(repository, "for-each-ref", "--format=%(worktreepath)", ref)
     place = said.removesuffix("\n")
-    return "" if place == workspace.path else place
+    return "" if place == str(path) else place
 
 
 async def delete_branch(git: Git, workspace: Workspace, tip: str, holder: Holder) -> None:

@@ -94,44 +94,44 @@ class Worktrees:
             repository = await git.look(source, *common)
             return RecordWorkspace(
                 actor,
-                path=recorded(self._folder.worktree(actor)),
-                root=recorded(self.place(actor, source)),
                 branch=branch,
                 base=base,
-                repository=recorded(Path(repository.removesuffix("\n"))),
+                repository=recorded(repository.removesuffix("\n")),
+                inner=recorded("" if source == top else str(source.relative_to(top))),
                 notes=tuple([note async for note in sources.lacking(git, source)]),
             )
 
     async def make(self, actor: ActorId, workspace: Workspace) -> None:
         """See `workspace.Workspaces.make`."""
-        path, root = Path(workspace.path), Path(workspace.root)
+        path = self._folder.worktree(actor)
+        root = path / workspace.inner
         async with self._turns:
             git = self._git(actor)
             try:
                 path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
                 if workspace.state == "made":
-                    await self._make_again(git, workspace)
+                    await self._make_again(git, workspace, path)
                 else:
-                    await self._make_anew(git, workspace)
+                    await self._make_anew(git, workspace, path)
             except OSError as error:
                 raise WorkspaceError(f"{path} cannot be made: {error.strerror or error}") from error
         # A commit may have put a link there, which leads to anywhere.
         if not root.is_dir() or root.resolve() != root:
             raise WorkspaceError(f"{root} is not a directory of the worktree")
 
-    async def _make_anew(self, git: Git, workspace: Workspace) -> None:
+    async def _make_anew(self, git: Git, workspace: Workspace, path: Path) -> None:
         source = Path(workspace.source)
-        await self._forget(git, workspace)
+        await self._forget(git, workspace, path)
         tip = await self._tip(git, workspace)
         if tip is None:
             await git.do(source, "branch", "--no-track", workspace.branch, workspace.base)
         elif tip != workspace.base:
             raise WorkspaceError(f'somebody has just made a branch "{workspace.branch}"')
         # From the directory itself, whose sparse checkout is taken over.
-        await self._add(git, workspace, source)
+        await self._add(git, workspace, path, source)
 
-    async def _make_again(self, git: Git, workspace: Workspace) -> None:
-        path, repository = Path(workspace.path), Path(workspace.repository)
+    async def _make_again(self, git: Git, workspace: Workspace, path: Path) -> None:
+        repository = Path(workspace.repository)
         if os.path.lexists(path):
             if holds.admin_of(path, repository) is None:
                 await git.do(Bare(repository), "worktree", "repair", str(path))
@@ -142,12 +142,11 @@ class Worktrees:
             raise WorkspaceError(
                 f'its worktree {path} and its branch "{workspace.branch}" are both gone'
             )
-        await self._forget(git, workspace)
+        await self._forget(git, workspace, path)
         source = Path(workspace.source)
-        await self._add(git, workspace, source if source.is_dir() else Bare(repository))
+        await self._add(git, workspace, path, source if source.is_dir() else Bare(repository))
 
-    async def _add(self, git: Git, workspace: Workspace, where: Where) -> None:
-        path = Path(workspace.path)
+    async def _add(self, git: Git, workspace: Workspace, path: Path, where: Where) -> None:
         # Git stumbles over a worktree that another one is just adding: one at a time, and quickly.
         words = ("worktree", "add", "-q", "--no-checkout", "--", str(path), workspace.branch)
         async with self._adding:
@@ -165,22 +164,22 @@ class Worktrees:
 
     async def tidy(self, actor: ActorId, workspace: Workspace) -> str:
         """See `workspace.Workspaces.tidy`."""
+        path = self._folder.worktree(actor)
         async with self._tidying:
             if not Path(workspace.repository).is_dir():
                 raise WorkspaceError(f"its repository {workspace.repository} is gone")
             git = self._git(actor)
             try:
-                why = [each async for each in self._reasons(git, workspace)]
+                why = [each async for each in self._reasons(git, workspace, path)]
                 if why:
                     return "; ".join(why)
-                await self._forget(git, workspace)
+                await self._forget(git, workspace, path)
             except OSError as error:
-                raise WorkspaceError(f"{workspace.path}: {error.strerror or error}") from error
-            return await self._delete_branch(git, workspace)
+                raise WorkspaceError(f"{path}: {error.strerror or error}") from error
+            return await self._delete_branch(git, workspace, path)
 
-    async def _reasons(self, git: Git, workspace: Workspace) -> AsyncIterator[str]:
+    async def _reasons(self, git: Git, workspace: Workspace, path: Path) -> AsyncIterator[str]:
         """What would be lost with a worktree and its branch."""
-        path = Path(workspace.path)
         commits = [await self._tip(git, workspace)]
         if os.path.lexists(path) and workspace.state != "chosen":
             why = [each async for each in holds.unclean(git, path, Path(workspace.repository))]
@@ -191,12 +190,12 @@ class Worktrees:
         for commit in dict.fromkeys(each for each in commits if each):
             if alone := await holds.alone(git, workspace, commit):
                 yield alone
-        if place := await holds.elsewhere(git, workspace):
+        if place := await holds.elsewhere(git, workspace, path):
             yield f"its branch is checked out in {place}"
 
-    async def _delete_branch(self, git: Git, workspace: Workspace) -> str:
+    async def _delete_branch(self, git: Git, workspace: Workspace, path: Path) -> str:
         """Delete the branch if something else holds it; else why it stays."""
-        if workspace.state == "chosen" and workspace.branch != self._usual_branch(workspace):
+        if workspace.state == "chosen" and workspace.branch != self._usual_branch(path):
             return ""  # Perhaps it is somebody else's.
         why = "what holds its branch changes all the time"
         for _ in range(DELETIONS_MAX):
@@ -217,13 +216,12 @@ class Worktrees:
                 return ""
         return why
 
-    def _usual_branch(self, workspace: Workspace) -> str:
+    def _usual_branch(self, path: Path) -> str:
         """The name of a branch that nobody has named."""
-        return f"leadhand/{self._run_id}/{Path(workspace.path).name}"
+        return f"leadhand/{self._run_id}/{path.name}"
 
-    async def _forget(self, git: Git, workspace: Workspace) -> None:
+    async def _forget(self, git: Git, workspace: Workspace, path: Path) -> None:
         """Remove a worktree that holds nothing, however far it was made or removed before."""
-        path = Path(workspace.path)
         leaving = path.with_name(f"{path.name}.gone")
         # In one step, so that a crash leaves either all of it or what is known to hold nothing.
         await asyncio.to_thread(remove_tree, leaving)
@@ -254,14 +252,13 @@ class Worktrees:
         return Git(self._processes, self._env, actor)
 
 
-def recorded(path: Path) -> str:
-    """A path as text that an event can hold. Raises WorkspaceError where it is none."""
-    text = str(path)
+def recorded(path: str) -> str:
+    """A path that an event can hold. Raises WorkspaceError where it is no text."""
     try:
-        text.encode()
+        path.encode()
     except UnicodeError as error:
         raise WorkspaceError("the path of the directory holds bytes that are no text") from error
-    return text
+    return path
 
 
 def remove_tree(path: Path) -> None:

@@ -33,11 +33,10 @@ def choose(run: Run, command: c.RecordWorkspace, now: Now) -> list[e.Event]:
     return [
         e.WorkspaceChosen(
             command.actor,
-            path=command.path,
-            root=command.root,
             branch=command.branch,
             base=command.base,
             repository=command.repository,
+            inner=command.inner,
             notes=tuple(one_line(note, WHY_MAX) for note in command.notes[:NOTES_MAX]),
         )
     ]
@@ -135,11 +134,11 @@ def want(run: Run, actor: ActorId, settings: Settings) -> None:
 
 
 def evolve_chosen(run: Run, event: e.WorkspaceChosen, at: At) -> None:
-    """Keep where it is and how it began."""
+    """Keep what it is made of and how it began."""
     workspace = run.workspaces[event.actor]
     workspace.state = "chosen"
-    workspace.path, workspace.root, workspace.branch = event.path, event.root, event.branch
-    workspace.base, workspace.repository = event.base, event.repository
+    workspace.branch, workspace.base = event.branch, event.base
+    workspace.repository, workspace.inner = event.repository, event.inner
     workspace.notes = event.notes
 
 
