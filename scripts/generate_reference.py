@@ -19,6 +19,7 @@ from leadhand.cli.group import Verbs
 from leadhand.domain import events as e
 from leadhand.domain.state import Run
 from leadhand.folder import Folder
+from leadhand.load.schema import example, schema, tasks_example
 from leadhand.tool import Tool
 from leadhand.tools.call import schema_of
 from leadhand.tools.spawn import spawn_tool
@@ -77,14 +78,46 @@ def one_tool(tool: Tool) -> Iterator[str]:
     yield f"### {tool.name}\n\n{tool.description}\n"
     also = f" Also called {', '.join(tool.aliases)}." if tool.aliases else ""
     yield f"For: {', '.join(sorted(tool.roles))}. It {EFFECTS[tool.effect]}.{also}\n"
-    schema = schema_of(tool).schema
+    yield from table("argument", dict(schema_of(tool).schema))
+
+
+def table(what: str, schema: dict[str, Any]) -> Iterator[str]:
+    """The properties of an object, one in a row; nothing where there are none."""
     rows = [
         f"| `{name}` | {shape(field)} | {'yes' if name in schema.get('required', ()) else ''} "
         f"| {cell(field.get('description', ''))} |"
         for name, field in schema.get("properties", {}).items()
     ]
     if rows:
-        yield "| argument | is | required | |\n|---|---|---|---|\n" + "\n".join(rows) + "\n"
+        yield f"| {what} | is | required | |\n|---|---|---|---|\n" + "\n".join(rows) + "\n"
+
+
+def manifest() -> Iterator[str]:
+    """The sections and keys of a manifest, and one with every key."""
+    yield f"# Manifest\n\n{WRITTEN}\n"
+    yield "A manifest is a TOML file with a `[lead]` or with tasks, `[[task]]`. `leadhand validate`"
+    yield "says what is wrong in one, and `leadhand schema` prints this page for editors.\n"
+    for name, section in schema()["properties"].items():
+        yield f"## {header(name, section)}\n\n{section['description']}\n"
+        yield from table("key", keys(section))
+    yield f"## Every key\n\n```toml\n{example().rstrip()}\n```\n"
+    yield f"## Every key of tasks\n\n```toml\n{tasks_example().rstrip()}\n```\n"
+
+
+def header(name: str, section: dict[str, Any]) -> str:
+    """How a section is opened in a manifest."""
+    if section.get("type") == "array":
+        return f"[[{name}]]"
+    named = isinstance(section.get("additionalProperties"), dict)
+    return f"[{name}.NAME]" if named else f"[{name}]"
+
+
+def keys(section: dict[str, Any]) -> dict[str, Any]:
+    """The table that a section is, or holds by names, or in a list."""
+    for inner in (section.get("items"), *section.get("anyOf", ()), section):
+        if inner and "properties" in inner:
+            return dict(inner)
+    return dict(section["additionalProperties"])
 
 
 def shape(field: dict[str, Any]) -> str:
@@ -144,6 +177,7 @@ def cell(text: str) -> str:
 
 
 PAGES: dict[str, Callable[[], Iterator[str]]] = {
+    "manifest.md": manifest,
     "cli.md": cli,
     "tools.md": tools,
     "events.md": events,

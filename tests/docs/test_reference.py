@@ -8,6 +8,7 @@ import pytest
 from leadhand.cli import VERBS
 from leadhand.domain import events as e
 from leadhand.domain.manifest import KNOWN_TOOLS
+from leadhand.load.schema import schema
 from tests.docs.markdown import ROOT
 
 
@@ -45,3 +46,8 @@ def test_nothing_is_left_out() -> None:
         assert f"\n### {name}\n" in SCRIPT.page("tools.md")
     for kind in e.Event.__subclasses__():
         assert f"\n### {kind.__name__}\n" in SCRIPT.page("events.md")
+    for name, section in schema()["properties"].items():
+        page = SCRIPT.page("manifest.md")
+        assert f"[{name}" in page
+        for key in SCRIPT.keys(section)["properties"]:
+            assert f"\n| `{key}` | " in page

@@ -82,8 +82,9 @@ def _keys(report: Report, name: str, key: str, told: Mapping[str, str]) -> Json:
         form = report.forms[name, each]
         if form == {"type": "object"}:
             form = {**form, "additionalProperties": {"type": "string"}, "maxProperties": 256}
-        # A key that several sections have is told of where it stands first.
-        remark = told.get(f"{name}.{each}") or told.get(each, "")
+        # A key that several sections have is told of in one: the lead's bounds are the run's.
+        shared = "run" if key == "lead" else "defaults"
+        remark = told.get(f"{name}.{each}") or told.get(f"{shared}.{each}") or told.get(each, "")
         properties[each] = {"description": remark, **form}
     return _table(properties, REQUIRED.get(key, []))
 
