@@ -346,12 +346,9 @@ def test_saying_that_what_is_not_built_is_not_wanted_is_fine(base: Path) -> None
     assert manifest(LEAD + "allow_subleads = false", base) == manifest(LEAD, base)
 
 
-@pytest.mark.parametrize("where", ["", "[defaults]\n"])
-def test_a_branch_without_a_worktree_is_warned_of(base: Path, where: str) -> None:
-    text = f'{RULES}{LEAD}branch = "x"\n{where}use_worktree = false'
-    assert parse(text, "m.toml", base).warnings == [
-        "m.toml:7: lead.branch: has no effect, since use_worktree is false"
-    ]
+def test_a_branch_without_a_worktree_is_warned_of(base: Path) -> None:
+    [warning] = parse(f'{RULES}{LEAD}branch = "x"\nuse_worktree = false', "m.toml", base).warnings
+    assert warning == "m.toml:7: lead.branch: has no effect, since use_worktree is false"
 
 
 def test_an_added_directory_need_not_exist_yet(base: Path) -> None:
