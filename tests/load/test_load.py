@@ -347,8 +347,8 @@ def test_saying_that_what_is_not_built_is_not_wanted_is_fine(base: Path) -> None
 
 
 def test_a_branch_without_a_worktree_is_warned_of(base: Path) -> None:
-    [warning] = parse(f'{RULES}{LEAD}branch = "x"\nuse_worktree = false', "m.toml", base).warnings
-    assert warning == "m.toml:7: lead.branch: has no effect, since use_worktree is false"
+    found = parse(f'{RULES}{LEAD}branch = "x"\nuse_worktree = false', "m.toml", base).warnings
+    assert found == ["m.toml:7: lead.branch: has no effect, since use_worktree is false"]
 
 
 def test_an_added_directory_need_not_exist_yet(base: Path) -> None:
