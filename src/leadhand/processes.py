@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -256,15 +257,24 @@ class Processes:
         # The pipe is ours, not the transport's: a transport would wait for its last holder.
         call.drain = Drain(read_end, call.spool)
         try:
-            call.process = await asyncio.create_subprocess_exec(
-                *argv,
-                stdin=stdin,
-                stdout=write_end,
-                stderr=write_end if with_errors else subprocess.DEVNULL,
-                cwd=cwd,
-                env={**env, **marks},
-                start_new_session=True,
+            start = asyncio.ensure_future(
+                asyncio.create_subprocess_exec(
+                    *argv,
+                    stdin=stdin,
+                    stdout=write_end,
+                    stderr=write_end if with_errors else subprocess.DEVNULL,
+                    cwd=cwd,
+                    env={**env, **marks},
+                    start_new_session=True,
+                )
             )
+            try:
+                call.process = await asyncio.shield(start)
+            except asyncio.CancelledError:
+                # A birth is not cut in half: the child that it gives is ended like any other.
+                with suppress(OSError):
+                    call.process = await start
+                raise
         finally:
             os.close(write_end)
 

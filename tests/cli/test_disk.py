@@ -41,7 +41,8 @@ def test_a_full_disk_ends_a_run_that_goes_on_once_there_is_room(at: Desk, tmp_pa
     kept = tmp_path / "kept"
     done = at.run("dispatch", "manifest.toml", "--quiet", wrapper=small_disk(at, kept))
     assert (done.code, done.out) == (2, "")
-    interrupted, error = done.err.splitlines()
+    *others, interrupted, error = done.err.splitlines()
+    assert all(each.startswith("the files beside the log are incomplete: ") for each in others)
     assert "the disk is full" in error or "No space left on device" in error
     [run] = [path.name for path in kept.iterdir()]
     assert interrupted == f"run {run} was interrupted: `leadhand resume {run}` continues it"

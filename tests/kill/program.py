@@ -140,11 +140,11 @@ def killing(models: freeze.Models, point: Point) -> freeze.Models:
 
 
 def watch(path: Path, run_id: str, *, keeper: bool) -> None:
-    """Die as soon as a file is there, and the keeper of a run before, where that is wanted."""
+    """Die as soon as something is in a file, and the keeper of a run before, where that is wanted."""
 
     def look() -> None:
         found: list[int] = []
-        while not path.exists():
+        while not (path.exists() and path.stat().st_size):
             # Sought in time: a look through all processes takes longer than a command.
             found = found or (keepers(run_id) if keeper else [])
             time.sleep(0.001)

@@ -12,7 +12,7 @@ from leadhand import __version__
 VERBS = {
     "dispatch": "Run a manifest: its lead, and the workers that the lead spawns.",
     "validate": "Check a manifest before anything is spent.",
-    "resume": "Continue a run that was interrupted or drained, or that ran out of budget or time.",
+    "resume": "Continue a run that was interrupted, drained, or ran out of budget or time.",
     "status": "How one run stands.",
     "list": "All runs, the latest first.",
     "why": "Why a run or an actor waits, failed or never started.",

@@ -18,6 +18,7 @@ from leadhand.domain.events import (
     ActorSettled,
     CallAdmitted,
     CallCut,
+    ConversationCompacted,
     Event,
     ToolReturned,
     TurnRecorded,
@@ -38,7 +39,7 @@ from leadhand.views.head import head
 BATCH_MAX = 20_000
 # A sleep may end a little before its instant.
 WAKE_LATE_SECS = 0.001
-FREES_MONEY = (TurnRecorded, CallCut, ActorSettled)
+FREES_MONEY = (TurnRecorded, ConversationCompacted, CallCut, ActorSettled)
 # What an actor does from turn to turn: nobody waits for it, but for the money that it frees.
 UNAWAITED = (CallAdmitted, TurnRecorded, ToolReturned, WaitOpened)
 

@@ -63,13 +63,16 @@ class Life:
         loop.when_idle(self._look)
         done = False
         try:
-            await self._take_up()
-            done = over(self.state) or await self._work()
+            try:
+                await self._take_up()
+                finished = over(self.state) or await self._work()
+            finally:
+                await self._engine.close()
+            done = finished
         except StoreError as error:
             if "the disk" not in error.message:
                 raise
         finally:
-            await self._engine.close()
             await self._store.close()
         self._fail(self._leaks())
         return done
