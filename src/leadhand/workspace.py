@@ -7,6 +7,9 @@ from leadhand.domain.commands import RecordWorkspace
 from leadhand.domain.ids import ActorId
 from leadhand.domain.state import Workspace
 
+# How the reason begins for which a worktree is kept that holds changes.
+UNCOMMITTED = "it holds what is not committed"
+
 
 class Workspaces(Protocol):
     """Makes and removes the workspaces of one run. All of it may be repeated after a crash."""

@@ -12,6 +12,7 @@ from leadhand.domain import commands as c
 from leadhand.domain.ids import ROOT
 from leadhand.domain.manifest import Settings
 from leadhand.engine.log import Stamped
+from leadhand.workspace import UNCOMMITTED
 from tests.rules.world import REPORT, World, manifest
 from tests.views.kit import ESCAPES, world
 
@@ -152,13 +153,15 @@ def test_the_page_says_which_worktrees_were_kept_and_how_to_merge_them() -> None
     for actor, final in ((worker, "done"), (ROOT, REPORT)):
         run.turn(actor)
         run.exit(actor, final=final)
-    run.do(c.RecordTidied(worker, "1 commit not merged"))
+    run.do(c.RecordTidied(worker, f"{UNCOMMITTED}: a.md; 1 commit not merged"))
     run.do(c.RecordTidied(ROOT))
     run.perform()
     assert (
         "Worktrees that were kept\n"
         "  root/W1  /runs/run/worktrees/root.W1\n"
-        "    1 commit not merged\n"
+        "    it holds what is not committed: a.md; 1 commit not merged\n"
+        "    git -C /runs/run/worktrees/root.W1 add --all"
+        " && git -C /runs/run/worktrees/root.W1 commit -m 'Work of root/W1'\n"
         "    git -C '/re po' merge leadhand/run/root/W1\n"
     ) in text(of(run))
     [lead, kept] = summary(of(run))["tasks"]

@@ -73,6 +73,26 @@ def test_a_run_that_is_being_run_stays_even_if_it_is_named(at: Desk) -> None:
     assert [*at.runs.iterdir()] == []
 
 
+def test_a_run_that_holds_worktrees_stays_until_they_are_gone_or_may_go(shelf: Shelf) -> None:
+    work = shelf.desk.runs / shelf.good / "worktrees" / "root.W1" / "plums.md"
+    work.parent.mkdir(parents=True)
+    work.write_text("two\n")
+    for named in ((), ("--run", shelf.good)):
+        done = shelf.desk.run("prune", "--apply", "--json", *named)
+        kept = {each["run_id"]: each["kept"] for each in done.json}[shelf.good]
+        assert kept.startswith(f"holds 1 worktree, as {work.parent}: take over the work")
+        assert work.read_text() == "two\n"
+    assert shelf.desk.run("prune", "--apply", "--discard-work").code == 0
+    assert not work.exists()
+    assert shelf.good not in made(shelf)
+
+
+def test_a_run_whose_worktrees_are_gone_is_removed(shelf: Shelf) -> None:
+    (shelf.desk.runs / shelf.good / "worktrees").mkdir()
+    shelf.desk.run("prune", "--apply")
+    assert shelf.good not in made(shelf)
+
+
 def test_a_run_that_cannot_be_read_stays_unless_it_is_named(shelf: Shelf) -> None:
     (shelf.desk.runs / shelf.good / "run.db").write_bytes(b"nonsense" * 1_000)
     told = {each["run_id"]: each for each in shelf.desk.run("prune", "--apply", "--json").json}

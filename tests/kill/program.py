@@ -140,7 +140,7 @@ def killing(models: freeze.Models, point: Point) -> freeze.Models:
 
 
 def watch(path: Path, run_id: str, *, keeper: bool) -> None:
-    """Die as soon as something is in a file, and the keeper of a run before, where that is wanted."""
+    """Die as soon as something is in a file; before that, kill the keeper where that is wanted."""
 
     def look() -> None:
         found: list[int] = []

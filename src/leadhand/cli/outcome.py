@@ -12,16 +12,17 @@ from leadhand.api.result import Ending
 from leadhand.cli.ending import FAILED, INTERRUPTED, SUCCEEDED
 from leadhand.cli.paper import faint, heading, state, table
 from leadhand.domain import events as e
-from leadhand.domain.ids import ROOT
+from leadhand.domain.ids import ROOT, ActorId
 from leadhand.domain.money import show
 from leadhand.domain.rules.house import lacking
 from leadhand.domain.rules.run import over
-from leadhand.domain.state import Run, Workspace
+from leadhand.domain.state import Run
 from leadhand.folder import Folder
 from leadhand.views import record
 from leadhand.views.cost import Cost, cost
 from leadhand.views.why_run import OPTIONS
 from leadhand.views.words import clock, counted, line, listed, plain
+from leadhand.workspace import UNCOMMITTED
 
 COST_ROWS = 20
 WORKTREES_MAX = 20
@@ -203,17 +204,22 @@ def worktrees(found: Outcome) -> Iterator[str]:
     for actor, each in kept[:WORKTREES_MAX]:
         yield f"  {actor}  {line(str(folder.worktree(actor)), 500)}"
         yield f"    {line(each.why, 500)}"
-        yield f"    {faint(line(merge_command(run, folder, each), 1_000))}"
+        for command in merge_commands(run, folder, actor):
+            yield f"    {faint(line(command, 1_000))}"
     if len(kept) > WORKTREES_MAX:
         yield f"  {len(kept) - WORKTREES_MAX} more: see worktree_path in the summary"
     yield ""
 
 
-def merge_command(run: Run, folder: Folder, workspace: Workspace) -> str:
-    """The command that merges a worktree's branch where its work was to go."""
+def merge_commands(run: Run, folder: Folder, actor: ActorId) -> Iterator[str]:
+    """The commands that merge what a worktree holds where its work was to go."""
+    workspace = run.workspaces[actor]
+    if UNCOMMITTED in workspace.why:
+        place = f"git -C {shlex.quote(str(folder.worktree(actor)))}"
+        yield f"{place} add --all && {place} commit -m {shlex.quote(f'Work of {actor}')}"
     target = workspace.source
-    for actor, each in reversed(run.workspaces.items()):
+    for owner, each in reversed(run.workspaces.items()):
         # A lead's own worktree, from which its workers' were made, may be gone.
-        if each.state == "removed" and Path(target).is_relative_to(folder.worktree(actor)):
+        if each.state == "removed" and Path(target).is_relative_to(folder.worktree(owner)):
             target = each.source
-    return f"git -C {shlex.quote(target)} merge {shlex.quote(workspace.branch)}"
+    yield f"git -C {shlex.quote(target)} merge {shlex.quote(workspace.branch)}"

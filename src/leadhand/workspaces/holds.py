@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from leadhand.domain.state import Workspace
 from leadhand.git import Bare, Git, Where, printable
+from leadhand.workspace import UNCOMMITTED
 from leadhand.workspaces.source import STATUS, some
 
 LOOKS_MAX = 3
@@ -68,7 +69,7 @@ async def unclean(git: Git, path: Path, repository: Path) -> AsyncIterator[str]:
     tags = await git.look(path, "ls-files", "-v", "-z")
     look = await git.look(path, *STATUS, "--untracked-files=all", "--ignore-submodules=none")
     if changed := [printable(entry[3:]) for entry in look.split("\0") if entry]:
-        yield f"it holds what is not committed: {some(changed)}"
+        yield f"{UNCOMMITTED}: {some(changed)}"
     if hidden := [printable(each[2:]) for each in tags.split("\0") if is_hidden(path, each)]:
         yield f"git was told to overlook changes in it: {some(hidden)}"
 
