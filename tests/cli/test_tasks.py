@@ -1,6 +1,8 @@
 """Tasks: a manifest without a lead, as its users run, stop, kill, cancel and resume it."""
 
 import signal
+import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -132,6 +134,30 @@ def test_cancelling_a_task_skips_what_needs_it_and_nothing_else(at: Desk) -> Non
     told = at.run("why", at.latest()).out
     assert "Task last was skipped: its need left settled as Cancelled." in told
     assert "lead" not in told
+
+
+def test_a_task_works_in_a_worktree_where_it_or_the_defaults_say_so(at: Desk) -> None:
+    writes = 'Reply(calls=(("Write", {"file_path": "x.md", "content": "x"}),))'
+    (at.folder / "model.py").write_text(
+        "from leadhand.testing import Reply, turn\n\n"
+        f"def reply(request):\n    return 'done' if turn(request) else {writes}\n"
+    )
+    (at.folder / "manifest.toml").write_text(
+        '[defaults]\nmodel = "script:model.py:reply"\ntools = ["Write"]\nuse_worktree = true\n'
+        '[[task]]\nid = "own"\nprompt = "own"\n'
+        '[[task]]\nid = "shared"\nprompt = "shared"\nuse_worktree = false\n'
+    )
+    git = ("git", "-C", str(at.folder))
+    who = ("-c", "user.name=A", "-c", "user.email=a@example.com")
+    for words in (("init", "-q"), (*who, "commit", "-q", "--allow-empty", "-m", "one")):
+        subprocess.run([*git, *words], check=True)
+    done = at.run("dispatch", "manifest.toml", "--json")
+    assert done.code == 0, done
+    tasks = {each["label"]: each for each in done.json["tasks"]}
+    place = Path(tasks["own"]["worktree_path"])
+    assert (place / "x.md").read_text() == "x"
+    assert tasks["shared"]["worktree_path"] is None
+    assert (at.folder / "x.md").read_text() == "x"
 
 
 def test_why_says_how_far_the_tasks_are(at: Desk) -> None:

@@ -278,9 +278,9 @@ def _tasks(
         top.fault("task", message="stands beside a lead", mend=mend)
 
     def settings(section: Section) -> Settings:
-        _no(section, "use_worktree")
         found = replace(
             reading.read(section, base, _TASK),
+            use_worktree=section.flag("use_worktree"),
             timeout_secs=section.whole("timeout_secs", 1, TIMEOUT_MAX_SECS),
             budget_nanousd=_envelope(section, house),
         )
