@@ -114,7 +114,7 @@ def test_a_budget_that_does_not_pay_the_first_call_is_a_fault_at_its_line(at: De
     path.write_text(path.read_text().replace("budget_usd = 2.00", "budget_usd = 0.02"))
     done = at.run("validate", name, "--directory", ".", env=KEY)
     assert done.code == 2
-    assert f"{name}:3: run.budget_usd: $0.02 do not pay the lead's first call" in done.out
+    assert f"{name}:3: run.budget_usd: $0.02 does not pay the lead's first call" in done.out
     assert ". Give it at least 0.0" in done.out
 
 

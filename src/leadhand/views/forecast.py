@@ -217,7 +217,7 @@ def first_call(run: Run, lead: e.ActorSpawned) -> tuple[int, str]:
     report = ledger.report_cost(run, lead.settings.model or "", lead.price, 0)
     budget = show(run.house.budget_nanousd)
     return need, (
-        f"{budget} do not pay the lead's first call: its report keeps {show(report)}, and the "
+        f"{budget} does not pay the lead's first call: its report keeps {show(report)}, and the "
         f"call needs {show(need)}"
     )
 

@@ -44,7 +44,8 @@ def _write(caller: Caller, path: str, data: bytes) -> str:
         replaced = replace(caller, real, path, data)
     lines = data.count(b"\n") + (not data.endswith(b"\n") and bool(data))
     verb = "Replaced" if replaced else "Created"
-    return f"{verb} {paths.relative(caller, real)} ({lines} lines, {len(data)} bytes)."
+    size = f"{lines} {'line' if lines == 1 else 'lines'}, {len(data)} bytes"
+    return f"{verb} {paths.relative(caller, real)} ({size})."
 
 
 def encoded(text: str, name: str) -> bytes:
