@@ -83,7 +83,9 @@ def test_each_model_has_its_price_or_is_free_since_nobody_prices_it() -> None:
 
 def test_a_budget_that_does_not_pay_the_first_call_says_how_much_would() -> None:
     found = seen(manifest(budget=0.02))
-    assert found.trouble.startswith("$0.02 does not pay the lead's first call: its report keeps $0.")
+    assert found.trouble.startswith(
+        "$0.02 does not pay the lead's first call: its report keeps $0."
+    )
     enough = float(found.mend.split()[4].rstrip(","))
     assert seen(manifest(budget=enough)).trouble == ""
     assert seen(manifest(budget=enough - 0.0002)).trouble
