@@ -58,26 +58,17 @@ def _older_than(ctx: click.Context, param: click.Parameter, value: str | None) -
 @click.option(
     "--run", "names", multiple=True, metavar="RUN", help="Only this run, finished or not."
 )
-@click.option(
-    "--discard-work", is_flag=True, help="Also runs that hold worktrees, with all that is in them."
-)
 @run_dir_option
 @json_option
 def command(
-    apply: bool,
-    older_than: int,
-    names: tuple[str, ...],
-    discard_work: bool,
-    run_dir: Path,
-    as_json: bool,
+    apply: bool, older_than: int, names: tuple[str, ...], run_dir: Path, as_json: bool
 ) -> int:
     """Remove the folders of finished runs, after showing which.
 
-    Without --apply nothing is removed. A run that could go on stays unless --run names it, and one
-    that holds worktrees of its actors unless their work may go too; one that is being run stays in
-    any case.
+    Without --apply nothing is removed. A run that could go on stays unless --run names it; one
+    that is being run, or that still holds worktrees of its actors, stays in any case.
     """
-    found = asyncio.run(pruned(run_dir, names, older_than, apply=apply, discard=discard_work))
+    found = asyncio.run(pruned(run_dir, names, older_than, apply=apply))
     if as_json:
         print_json(found)
     else:
@@ -86,7 +77,7 @@ def command(
 
 
 async def pruned(
-    run_dir: Path, names: Sequence[str], older_secs: int, *, apply: bool, discard: bool = False
+    run_dir: Path, names: Sequence[str], older_secs: int, *, apply: bool
 ) -> list[Pruned]:
     """What becomes of each run, the latest first. Raises UsageError."""
     store = wiring.open_store(run_dir)
@@ -100,8 +91,7 @@ async def pruned(
             size = await asyncio.to_thread(size_of, run_dir / each.run_id)
             age = age_of(each, now)
             why = stays(each, age, older_secs, run_dir, named=bool(named))
-            if not why and not discard:
-                why = await asyncio.to_thread(work_in, Folder(run_dir / each.run_id))
+            why = why or await asyncio.to_thread(work_in, Folder(run_dir / each.run_id))
             every.append(Pruned(each.run_id, each.status, age, size, kept=why))
         return [await remove(store, each) for each in every] if apply else every
     finally:
@@ -137,7 +127,7 @@ def work_in(folder: Folder) -> str:
         return ""
     return (
         f"holds {counted(len(left), 'worktree')}, as {line(str(left[0]), 500)}: take over the work "
-        "and `git worktree remove` them, or --discard-work"
+        "and `git worktree remove` them"
     )
 
 
