@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -54,6 +55,27 @@ def test_a_script_dispatches_a_manifest_in_any_form_and_gets_its_result(
     assert result.run_folder == tmp_path / "runs" / result.run_id
     assert (result.run_folder / "summary.json").is_file()
     assert "script:crew" in (result.run_folder / "manifest.toml").read_text()
+
+
+def test_a_result_names_the_worktrees_that_were_kept(tmp_path: Path) -> None:
+    git = ("git", "-C", str(tmp_path), "-c", "user.name=A", "-c", "user.email=a@example.com")
+    for words in (("init", "-q"), ("commit", "-q", "--allow-empty", "-m", "one")):
+        subprocess.run([*git, *words], check=True)
+
+    def writes(request: leadhand.Request) -> leadhand.Reply:
+        if len(request.messages) > 1:
+            return leadhand.Reply(text="done")
+        return leadhand.Reply(calls=(("Write", {"file_path": "x.md", "content": "x"}),))
+
+    task = {"id": "write", "prompt": "Write.", "use_worktree": True, "directory": str(tmp_path)}
+    defaults = {"model": "script:writes", "tools": ["Write"]}
+    given = {"run": {"budget_usd": 1.0}, "defaults": defaults, "task": [task]}
+    result = leadhand.run(given, run_dir=tmp_path / "runs", models={"writes": writes})
+    lead, worker = result.tasks
+    assert (lead.worktree_path, lead.branch) == (None, None)
+    assert worker.branch == f"leadhand/{result.run_id}/root.W1"
+    assert worker.worktree_path == str(result.run_folder / "worktrees" / "root.W1")
+    assert (Path(worker.worktree_path) / "x.md").read_text() == "x"
 
 
 def test_a_failed_worker_makes_the_result_partial(tmp_path: Path) -> None:

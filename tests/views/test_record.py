@@ -1,15 +1,21 @@
 """Record: what is kept of a settled actor and of a finished run, as programs read it."""
 
+from pathlib import Path
+
 import msgspec
 import pytest
 
 from leadhand.domain import commands as c
 from leadhand.domain import events as e
+from leadhand.domain.ids import ROOT
 from leadhand.domain.money import Usage
 from leadhand.domain.state import Workspace
+from leadhand.folder import Folder
 from leadhand.views.record import iso, summary, task_record, tokens
 from tests.rules.world import REPORT, World
 from tests.views.kit import HAIKU, world
+
+FOLDER = Folder(Path("/runs/run"))
 
 
 def finished() -> World:
@@ -31,7 +37,7 @@ def test_an_instant_is_iso_8601_in_utc() -> None:
 
 def test_a_task_record_has_every_field_that_was_promised() -> None:
     run = finished()
-    found = msgspec.to_builtins(task_record("run", run.record("root/W2"), "/logs/root.W2.jsonl"))
+    found = msgspec.to_builtins(task_record(run.run, run.record("root/W2"), FOLDER))
     assert found == {
         "task_id": "root/W2",
         "parent_task_id": "root",
@@ -53,14 +59,14 @@ def test_a_task_record_has_every_field_that_was_promised() -> None:
         "final_message_preview": "gave up",
         "error": "it broke",
         "turns": 1,
-        "log_path": "/logs/root.W2.jsonl",
+        "log_path": "/runs/run/transcripts/root.W2.jsonl",
     }
 
 
 def test_the_lead_has_no_parent() -> None:
     run = finished()
-    assert task_record("run", run.record(), "").parent_task_id is None
-    assert task_record("run", run.record(), "").exit_code == 0
+    assert task_record(run.run, run.record(), FOLDER).parent_task_id is None
+    assert task_record(run.run, run.record(), FOLDER).exit_code == 0
 
 
 def test_tokens_are_told_by_kind() -> None:
@@ -72,7 +78,7 @@ def test_tokens_are_told_by_kind() -> None:
 def test_a_summary_has_the_report_the_mismatches_and_every_task() -> None:
     run = finished()
     checked = run.of(e.ReportChecked)[-1]
-    tasks = [task_record("run", each, "") for each in run.run.records.values()]
+    tasks = [task_record(run.run, each, FOLDER) for each in run.run.records.values()]
     found = summary(run.run, checked, tasks)
     assert (found.run_id, found.status, found.report_by) == ("run", "partial", "lead")
     assert found.report is not None
@@ -89,7 +95,7 @@ def test_tasks_are_in_the_order_of_their_numbers() -> None:
     run = world(max_workers=16)
     for _ in range(11):
         run.settled()
-    tasks = [task_record("run", each, "") for each in run.run.records.values()]
+    tasks = [task_record(run.run, each, FOLDER) for each in run.run.records.values()]
     ids = [task.task_id for task in summary(run.run, None, tasks[::-1]).tasks]
     assert ids[1:3] == ["root/W2", "root/W3"] or ids[0:2] == ["root/W1", "root/W2"]
     assert ids[-1] == "root/W11"
@@ -110,9 +116,10 @@ def test_a_run_that_goes_on_has_no_end_and_no_report() -> None:
 def test_a_task_record_names_the_worktree_until_it_is_removed() -> None:
     run = finished()
     for own, place in (
-        (Workspace("/repo", "x", "made"), ("/w", "x")),
-        (Workspace("/repo", "x", "kept"), ("/w", "x")),
+        (Workspace("/repo", "x", "made"), ("/runs/run/worktrees/root", "x")),
+        (Workspace("/repo", "x", "kept"), ("/runs/run/worktrees/root", "x")),
         (Workspace("/repo", "x", "removed"), (None, None)),
     ):
-        found = task_record("run", run.record(), "", own, "/w")
+        run.run.workspaces[ROOT] = own
+        found = task_record(run.run, run.record(), FOLDER)
         assert (found.worktree_path, found.branch) == place

@@ -85,10 +85,7 @@ class Result(Struct, frozen=True):
 def result(found: Ending, folder: Folder) -> Result:
     """An ending for programs."""
     run, checked = found.run, found.checked
-    tasks = [
-        record.task_record(run.id, each, str(folder.transcript(each.id)))
-        for each in run.records.values()
-    ]
+    tasks = [record.task_record(run, each, folder) for each in run.records.values()]
     told = record.summary(run, checked, tasks)
     return Result(
         run_id=folder.path.name,

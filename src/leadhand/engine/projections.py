@@ -66,11 +66,7 @@ class Projections:
             elif isinstance(event, e.ActorSettled | e.WorkspaceKept | e.WorkspaceRemoved):
                 settled = self._engine.run.records.get(event.actor)
                 if settled is not None:
-                    path = str(self._folder.transcript(event.actor))
-                    workspace = self._engine.run.workspaces.get(event.actor)
-                    place = str(self._folder.worktree(event.actor))
-                    run_id = self._engine.run.id
-                    task = record.task_record(run_id, settled, path, workspace, place)
+                    task = record.task_record(self._engine.run, settled, self._folder)
                     self._tasks[task.task_id] = task
         return taken
 

@@ -7,7 +7,8 @@ from msgspec import Struct
 from leadhand.domain import events as e
 from leadhand.domain.ids import ROOT
 from leadhand.domain.money import Usage, as_usd
-from leadhand.domain.state import Record, Run, Workspace
+from leadhand.domain.state import Record, Run
+from leadhand.folder import Folder
 
 
 class TaskRecord(Struct, frozen=True):
@@ -64,11 +65,9 @@ def iso(wall_ms: int) -> str:
     return datetime.fromtimestamp(wall_ms / 1000, UTC).isoformat(timespec="milliseconds")
 
 
-def task_record(
-    run_id: str, record: Record, log_path: str, workspace: Workspace | None = None, path: str = ""
-) -> TaskRecord:
-    """The record of a settled actor; log_path is its transcript. workspace: its worktree, and path
-    where that is; left out once it is removed."""
+def task_record(run: Run, record: Record, folder: Folder) -> TaskRecord:
+    """The record of a settled actor; its worktree is left out once it is removed."""
+    workspace = run.workspaces.get(record.id)
     there = workspace if workspace is not None and workspace.state != "removed" else None
     return TaskRecord(
         task_id=record.id,
@@ -85,13 +84,13 @@ def task_record(
         harness="api",
         token_usage=tokens(record.usage),
         cost_usd=as_usd(record.spent),
-        worktree_path=path if there else None,
+        worktree_path=str(folder.worktree(record.id)) if there else None,
         branch=there.branch if there else None,
-        session_id=f"{run_id}/{record.id}",
+        session_id=f"{run.id}/{record.id}",
         final_message_preview=record.preview,
         error=record.error,
         turns=record.turns,
-        log_path=log_path,
+        log_path=str(folder.transcript(record.id)),
     )
 
 
