@@ -22,6 +22,7 @@ from leadhand.gateway.gateway import Gateway
 from leadhand.gateway.pace import Governor
 from leadhand.harnesses.api import ApiHarness, Words
 from leadhand.models.scripted import Reply, Script, ScriptedModel
+from leadhand.testing.step import Step
 from leadhand.tool import Caller, Tool
 from leadhand.tools.call import Toolbox
 from leadhand.wiring import LiveRun, Models, RunBlobs
@@ -153,3 +154,14 @@ def is_lead(actor_id: str) -> bool:
 def said(text: str, *calls: tuple[str, dict[str, Any]]) -> Reply:
     """A reply with a usage, so that nobody counts the bytes of the request."""
     return Reply(text=text, calls=calls, usage=USAGE)
+
+
+def lead_turns(count: int) -> list[Step]:
+    """Spawn all, wait for each, report."""
+    prompts = [{"prompt": f"Do part {number}."} for number in range(count)]
+    ids = [f"{ROOT}/W{number + 1}" for number in range(count)]
+    return [
+        Step(text="Starting.", calls=tuple(("spawn_worker", each) for each in prompts)),
+        Step(text="Waiting.", calls=tuple(("wait_actor", {"worker_id": each}) for each in ids)),
+        Step(text=REPORT),
+    ]

@@ -16,7 +16,7 @@ import time
 
 from _http import MODEL, WORKER, Heard, a_run_over, bare
 from _playback import Play, answers, playing
-from _run import REPORT
+from _run import lead_turns
 from _table import against, show
 
 from leadhand.domain.ids import ROOT
@@ -30,17 +30,6 @@ TIMES = 3
 WORDS = "The next file to look at is the one that the last result names. " * 4
 
 Numbers = tuple[float, float]
-
-
-def lead_turns() -> list[Step]:
-    """Spawn all, wait for each, report."""
-    prompts = [{"prompt": f"Do part {number}."} for number in range(WORKERS)]
-    ids = [f"{ROOT}/W{number + 1}" for number in range(WORKERS)]
-    return [
-        Step(text="Starting.", calls=tuple(("spawn_worker", each) for each in prompts)),
-        Step(text="Waiting.", calls=tuple(("wait_actor", {"worker_id": each}) for each in ids)),
-        Step(text=REPORT),
-    ]
 
 
 def worker_turns() -> list[Step]:
@@ -82,7 +71,7 @@ async def compare(url: str) -> tuple[Numbers, Numbers]:
 
 def main() -> None:
     times = int(sys.argv[1]) if len(sys.argv) > 1 else TIMES
-    lead, workers = answers(MODEL, lead_turns()), answers(MODEL, worker_turns())
+    lead, workers = answers(MODEL, lead_turns(WORKERS)), answers(MODEL, worker_turns())
     rows = []
     for latency, aim in AIMS.items():
         with playing(Play(workers, lead=lead, latency_secs=latency)) as player:

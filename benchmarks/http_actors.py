@@ -19,7 +19,7 @@ from collections.abc import Awaitable, Callable
 
 from _http import MODEL, WORKER, Heard, a_run_over, bare
 from _playback import Play, answers, playing
-from _run import REPORT, Settled, bare_conductor, spawn
+from _run import Settled, bare_conductor, lead_turns, spawn
 from _table import against, show
 
 from leadhand.domain.ids import ROOT
@@ -38,17 +38,6 @@ Bodies = dict[str, list[bytes]]
 def worker_turns(tool: str, args: dict[str, str]) -> list[Step]:
     """A tool call, then a word."""
     return [Step(text=WORDS, calls=((tool, args),)), Step(text=WORDS)]
-
-
-def lead_turns(count: int) -> list[Step]:
-    """Spawn all, wait for each, report."""
-    prompts = [{"prompt": f"Do part {number}."} for number in range(count)]
-    ids = [f"{ROOT}/W{number + 1}" for number in range(count)]
-    return [
-        Step(text="Starting.", calls=tuple(("spawn_worker", each) for each in prompts)),
-        Step(text="Waiting.", calls=tuple(("wait_actor", {"worker_id": each}) for each in ids)),
-        Step(text=REPORT),
-    ]
 
 
 def alone(count: int, trickle: bool) -> Play:

@@ -29,21 +29,7 @@ def with_absolute_scripts(manifest: Manifest, base: Path) -> Manifest:
             return settings
         return replace(settings, model=scripted.absolute(settings.model, base))
 
-    lead = replace(manifest.lead, settings=fixed(manifest.lead.settings))
-    agents = {
-        name: replace(agent, settings=fixed(agent.settings))
-        for name, agent in manifest.agents.items()
-    }
-    tasks = tuple(replace(task, settings=fixed(task.settings)) for task in manifest.tasks)
-    prices = {scripted.absolute(name, base): price for name, price in manifest.prices.items()}
-    return replace(
-        manifest,
-        lead=lead,
-        defaults=fixed(manifest.defaults),
-        agents=agents,
-        tasks=tasks,
-        prices=prices,
-    )
+    return manifest.mapped(fixed, lambda model: scripted.absolute(model, base))
 
 
 def with_environment(manifest: Manifest, environ: Mapping[str, str]) -> Manifest:
@@ -98,10 +84,10 @@ def usable(name: str, base: Path, manifest: Manifest, models: Models) -> None:
 async def placed(manifest: Manifest, workspaces: Workspaces) -> Manifest:
     """The manifest with what was left open about the lead's worktree decided by its directory."""
     settings = manifest.lead.settings
-    if settings.use_worktree is None and manifest.defaults.use_worktree is None:
-        fits = await workspaces.fits(Path(settings.directory or "."))
-        settings = replace(settings, use_worktree=fits)
-    lead = replace(manifest.lead, settings=settings)
+    if manifest.tasks or (settings.use_worktree, manifest.defaults.use_worktree) != (None, None):
+        return manifest
+    fits = await workspaces.fits(Path(settings.directory or "."))
+    lead = replace(manifest.lead, settings=replace(settings, use_worktree=fits))
     return replace(manifest, lead=lead)
 
 

@@ -188,9 +188,9 @@ class Leadhand:
         works on it, its directories are elsewhere, or one of its own models is not given here;
         Refused where a change does not fit.
         """
-        changes = orders.changes(
-            budget_usd, max_workers, lead_timeout_secs, moved or {}, fresh_workers
-        )
+        rules = orders.house(budget_usd, max_workers, lead_timeout_secs)
+        pairs = tuple((old, str(new)) for old, new in (moved or {}).items())
+        changes = orders.changes(rules, pairs, fresh_workers=fresh_workers)
         return await self.take_up(run_id, changes)
 
     async def take_up(self, run_id: str, changes: Sequence[resumption.Change]) -> RunHandle:

@@ -3,12 +3,12 @@
 import os
 import secrets
 import time
-from collections.abc import Mapping
 
 from leadhand import wiring
 from leadhand.api.names import actor_named
 from leadhand.domain import commands as c
 from leadhand.domain.money import from_usd
+from leadhand.domain.places import Pairs
 from leadhand.domain.rules.run import over
 from leadhand.domain.state import Run
 from leadhand.engine.clock import SystemClock
@@ -61,14 +61,10 @@ async def deliver(store: Store, run_id: str, order: Letter) -> bool:
             return True
 
 
-def changes(
-    budget_usd: float | None,
-    max_workers: int | None,
-    lead_timeout_secs: int | None,
-    moved: Mapping[str, str | os.PathLike[str]],
-    fresh_workers: bool,
-) -> list[Change]:
-    """What is to be different of a run that is resumed. Raises UsageError."""
+def house(
+    budget_usd: float | None, max_workers: int | None, lead_timeout_secs: int | None
+) -> c.ChangeHouse:
+    """The house rules that are to be different of a run that is resumed. Raises UsageError."""
     try:
         budget = None if budget_usd is None else from_usd(budget_usd)
     except ValueError as error:
@@ -76,12 +72,16 @@ def changes(
     for name, value in (("max_workers", max_workers), ("lead_timeout_secs", lead_timeout_secs)):
         if value is not None and value < 1:
             raise UsageError(f"{name} must be at least 1, found {value}")
+    return c.ChangeHouse(budget, max_workers, lead_timeout_secs)
+
+
+def changes(rules: c.ChangeHouse, moved: Pairs, *, fresh_workers: bool) -> list[Change]:
+    """What is to be different of a run that is resumed."""
     found: list[Change] = []
-    house = c.ChangeHouse(budget, max_workers, lead_timeout_secs)
-    if house != c.ChangeHouse():
-        found.append(house)
+    if rules != c.ChangeHouse():
+        found.append(rules)
     if moved:
-        found.append(c.MapPaths(tuple((old, str(new)) for old, new in moved.items())))
+        found.append(c.MapPaths(moved))
     if fresh_workers:
         found.append(c.CancelWorkers())
     return found

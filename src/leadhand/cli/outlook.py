@@ -5,6 +5,7 @@ from math import ceil
 from typing import Any
 
 from leadhand.cli.paper import faint, heading, table
+from leadhand.cli.prices import usd
 from leadhand.domain.money import as_usd, show
 from leadhand.views.forecast import Forecast, Part, Rate
 from leadhand.views.tree import LEAD, WORKER
@@ -12,7 +13,6 @@ from leadhand.views.words import counted, line, model_name, span
 
 LOCAL = "unpriced: local"
 ROWS_MAX = 50
-FIELDS = ("input", "output", "cache_read", "cache_creation")
 
 
 def page(seen: Forecast) -> Iterator[str]:
@@ -122,7 +122,7 @@ def as_json(seen: Forecast) -> dict[str, Any]:
         "models": [
             {"model": each.model, "price": LOCAL}
             if each.local
-            else {"model": each.model, "price": prices_json(each)}
+            else {"model": each.model, "price": usd(each.price)}
             for each in seen.rates
         ],
     }
@@ -143,8 +143,3 @@ def part_json(part: Part) -> dict[str, Any]:
         **(held or {"estimate_usd": as_usd(part.holds)}),
         "refused": part.refused or None,
     }
-
-
-def prices_json(rate: Rate) -> dict[str, float]:
-    """Dollars per million tokens."""
-    return {f"{field}_usd": as_usd(getattr(rate.price, field)) for field in FIELDS}

@@ -6,12 +6,12 @@ from pathlib import Path
 import click
 
 from leadhand import api
+from leadhand.api import orders
 from leadhand.cli.drive import drive, quiet_option
 from leadhand.cli.options import json_option, run_argument, run_dir_option
 from leadhand.domain import commands as c
 from leadhand.domain.money import from_usd
 from leadhand.domain.places import Pairs
-from leadhand.engine.resumption import Change
 from leadhand.load.sections import TIMEOUT_MAX_SECS, WORKERS_MAX
 from leadhand.views.words import line
 
@@ -105,14 +105,8 @@ def command(
     of budget or time is taken up again with more of it; any other finished run prints its result
     again. What is changed here holds from now on.
     """
-    changes: list[Change] = []
-    house = c.ChangeHouse(budget_usd, max_workers, lead_timeout_secs)
-    if house != c.ChangeHouse():
-        changes.append(house)
-    if pairs:
-        changes.append(c.MapPaths(pairs))
-    if fresh_workers:
-        changes.append(c.CancelWorkers())
+    rules = c.ChangeHouse(budget_usd, max_workers, lead_timeout_secs)
+    changes = orders.changes(rules, pairs, fresh_workers=fresh_workers)
 
     async def begin(leadhand: api.Leadhand) -> api.RunHandle:
         return await leadhand.take_up(run, changes)

@@ -22,8 +22,9 @@ def due(
     effects = list(run.due(state, alive, now))
     if any(isinstance(effect, fx.Suspend) for effect in effects):
         return effects
-    everyone = dict.fromkeys((*state.actors, *state.workspaces))
-    for actor_id in everyone if touched is None else touched:
+    if touched is None:
+        touched = dict.fromkeys((*state.actors, *state.workspaces))
+    for actor_id in touched:
         one = state.actors.get(actor_id)
         if one is None:
             effects += workspace.due(state, actor_id)

@@ -27,6 +27,11 @@ def hold(actor: Actor) -> int:
     return max(0, actor.estimate - actor.spent - reserved)
 
 
+def room(run: Run, actor: Actor) -> int:
+    """What the actor's next call may cost: what is free in its pool, and its own estimate."""
+    return free(run.envelopes[actor.pool]) + hold(actor)
+
+
 def left_of_grant(envelope: Envelope) -> int:
     """What a child's envelope may still spend, as its parent sees it."""
     return max(0, envelope.limit - envelope.spent)

@@ -1,9 +1,10 @@
 """Manifest: what the operator asks for, with every default filled in and every path absolute."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Literal
 
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from leadhand.domain.money import NANO, Price
 
@@ -130,6 +131,23 @@ class Manifest(Struct, frozen=True, omit_defaults=True):
     providers: dict[str, Provider] = {}
     tasks: tuple[Task, ...] = ()
     tools: tuple[str, ...] = ()
+
+    def mapped(
+        self, settings: Callable[[Settings], Settings], model: Callable[[str], str]
+    ) -> "Manifest":
+        """The manifest with all settings that the operator gives, and the models that are priced,
+        as these functions have them."""
+        return replace(
+            self,
+            lead=replace(self.lead, settings=settings(self.lead.settings)),
+            defaults=settings(self.defaults),
+            agents={
+                name: replace(agent, settings=settings(agent.settings))
+                for name, agent in self.agents.items()
+            },
+            tasks=tuple(replace(task, settings=settings(task.settings)) for task in self.tasks),
+            prices={model(name): price for name, price in self.prices.items()},
+        )
 
     def every_settings(self) -> Iterator[Settings]:
         """All settings that the operator gives."""

@@ -47,19 +47,8 @@ def moved_settings(settings: Settings, pairs: Pairs) -> Settings:
 
 def moved_manifest(manifest: Manifest, pairs: Pairs) -> Manifest:
     """A manifest with every path where it is now."""
-    agents = {
-        name: replace(agent, settings=moved_settings(agent.settings, pairs))
-        for name, agent in manifest.agents.items()
-    }
-    return replace(
-        manifest,
-        lead=replace(manifest.lead, settings=moved_settings(manifest.lead.settings, pairs)),
-        defaults=moved_settings(manifest.defaults, pairs),
-        agents=agents,
-        tasks=tuple(
-            replace(task, settings=moved_settings(task.settings, pairs)) for task in manifest.tasks
-        ),
-        prices={moved_model(name, pairs): price for name, price in manifest.prices.items()},
+    return manifest.mapped(
+        lambda settings: moved_settings(settings, pairs), lambda model: moved_model(model, pairs)
     )
 
 

@@ -4,13 +4,13 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from leadhand.domain.money import Price
 from leadhand.errors import ModelError
 from leadhand.model import Answer, Block, Message, Prose, Raw, Request, ToolResult, ToolUse
 from leadhand.models import counter, wire
 from leadhand.models.anthropic_events import ANSWER_TOOL, PROVIDER, Reading
-from leadhand.models.http import Http, Post, Server
+from leadhand.models.http import Post, Server
 from leadhand.models.names import wire_name
+from leadhand.models.served import Served
 
 VERSION = "2023-06-01"
 # What the counter of tokens refuses, since it adds nothing that is read.
@@ -25,24 +25,8 @@ _NAME = re.compile(r"claude-([a-z]+)-(\d{1,2})(?!\d)(?:-(\d{1,2})(?!\d))?")
 _NEWEST = (99, 0)
 
 
-class AnthropicModel:
+class AnthropicModel(Served):
     """Answers over the Messages API."""
-
-    def __init__(self, http: Http, server: Server) -> None:
-        """server: its URL is the one that /v1/messages is appended to."""
-        self._http, self._server = http, server
-
-    async def close(self) -> None:
-        """Close the connections of this event loop."""
-        await self._http.close()
-
-    def price(self, name: str) -> Price | None:
-        """Servers of this machine cost nothing unless the operator says so."""
-        return Price() if self._server.local else None
-
-    def lane(self, name: str) -> str:
-        """See `model.Model.lane`."""
-        return self._server.lane(wire_name(name))
 
     async def count(self, request: Request) -> int | None:
         """See `model.Model.count`."""

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct, field
 
-from leadhand.domain.money import Price, Usage
+from leadhand.domain.money import Usage
 from leadhand.errors import ModelError
 from leadhand.model import (
     Answer,
@@ -24,6 +24,7 @@ from leadhand.model import (
 from leadhand.models import faults, wire
 from leadhand.models.http import Http, Post, Server
 from leadhand.models.names import wire_name
+from leadhand.models.served import Served
 from leadhand.models.sse import END
 
 PROVIDER = "openai-chat"
@@ -41,29 +42,13 @@ _REASONS: dict[str, StopReason] = {
 }
 
 
-class OpenAiChatModel:
+class OpenAiChatModel(Served):
     """Answers over the Chat Completions API."""
 
     def __init__(self, http: Http, server: Server) -> None:
         """server: its URL is the one that /chat/completions is appended to."""
-        self._http, self._server = http, server
+        super().__init__(http, server)
         self._limit_names: dict[str, str] = {}
-
-    async def close(self) -> None:
-        """Close the connections of this event loop."""
-        await self._http.close()
-
-    def price(self, name: str) -> Price | None:
-        """Servers of this machine cost nothing unless the operator says so."""
-        return Price() if self._server.local else None
-
-    def lane(self, name: str) -> str:
-        """See `model.Model.lane`."""
-        return self._server.lane(wire_name(name))
-
-    async def count(self, request: Request) -> int | None:
-        """This dialect has no counter."""
-        return None
 
     async def answer(self, request: Request, on_text: Callable[[str], None]) -> Answer:
         """See `model.Model.answer`.

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from leadhand.domain.money import Price, Usage
+from leadhand.domain.money import Usage
 from leadhand.errors import ModelError
 from leadhand.model import (
     Answer,
@@ -22,8 +22,9 @@ from leadhand.model import (
     ToolUse,
 )
 from leadhand.models import counter, faults, wire
-from leadhand.models.http import Http, Post, Server
+from leadhand.models.http import Post
 from leadhand.models.names import wire_name
+from leadhand.models.served import Served
 from leadhand.models.sse import END
 
 PROVIDER = "openai"
@@ -36,24 +37,8 @@ _STORED = ("id", "status")
 _FEES = re.compile(r"(web_search|file_search|code_interpreter|image_generation|computer|mcp)_")
 
 
-class OpenAiModel:
+class OpenAiModel(Served):
     """Answers over the Responses API."""
-
-    def __init__(self, http: Http, server: Server) -> None:
-        """server: its URL is the one that /responses is appended to."""
-        self._http, self._server = http, server
-
-    async def close(self) -> None:
-        """Close the connections of this event loop."""
-        await self._http.close()
-
-    def price(self, name: str) -> Price | None:
-        """Servers of this machine cost nothing unless the operator says so."""
-        return Price() if self._server.local else None
-
-    def lane(self, name: str) -> str:
-        """See `model.Model.lane`."""
-        return self._server.lane(wire_name(name))
 
     async def count(self, request: Request) -> int | None:
         """See `model.Model.count`."""

@@ -115,7 +115,7 @@ def held_up(run: Run, actor: Actor, then: Now) -> Iterator[str]:
     if deferral.why == "workers to settle" and not actor.live_children:
         yield f"{actor.id}: its last call waits for workers that have settled"
     if deferral.why == "reservations in flight":
-        if not envelope.reserved or deferral.needed <= ledger.free(envelope) + ledger.hold(actor):
+        if not envelope.reserved or deferral.needed <= ledger.room(run, actor):
             yield f"{actor.id}: its call waits for money that is free"
 
 

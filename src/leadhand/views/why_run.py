@@ -98,7 +98,8 @@ def finished(run: Run, scene: Scene) -> Iterator[str]:
             yield f"It was cancelled by {event.by}: {line(event.reason)}."
     if run.led and lead.status != "Success":
         yield f"Its lead settled as {lead.status}: {line(lead.error)}."
-    yield from reported(scene, run.led)
+    if run.led:
+        yield from reported(scene)
     for name, why in list(run.tasks.skipped.items())[:SKIPPED_MAX]:
         yield f"Task {name} was skipped: {line(why)}."
     if failed:
@@ -118,14 +119,12 @@ def finished(run: Run, scene: Scene) -> Iterator[str]:
         yield f"It ran out of {limit}: {more} takes it up again with more."
 
 
-def reported(scene: Scene, led: bool) -> Iterator[str]:
+def reported(scene: Scene) -> Iterator[str]:
     """What the report says, and where the log disagrees."""
     checked = [each for _, each in scene.happened if isinstance(each, e.ReportChecked)]
     if not checked:
         return
     last = checked[-1]
-    if not led:
-        return
     if last.by == "runtime":
         yield f"Its lead gave no report; the one written from the log says {last.report.status}."
     else:

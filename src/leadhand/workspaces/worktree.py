@@ -14,6 +14,7 @@ from pathlib import Path
 
 from leadhand.domain.commands import RecordWorkspace
 from leadhand.domain.ids import ActorId
+from leadhand.domain.rules.workspace import usual_branch
 from leadhand.domain.state import Workspace
 from leadhand.errors import WorkspaceError
 from leadhand.folder import Folder
@@ -176,7 +177,7 @@ class Worktrees:
                 await self._forget(git, workspace, path)
             except OSError as error:
                 raise WorkspaceError(f"{path}: {error.strerror or error}") from error
-            return await self._delete_branch(git, workspace, path)
+            return await self._delete_branch(git, actor, workspace)
 
     async def _reasons(self, git: Git, workspace: Workspace, path: Path) -> AsyncIterator[str]:
         """What would be lost with a worktree and its branch."""
@@ -193,9 +194,10 @@ class Worktrees:
         if place := await holds.elsewhere(git, workspace, path):
             yield f"its branch is checked out in {place}"
 
-    async def _delete_branch(self, git: Git, workspace: Workspace, path: Path) -> str:
+    async def _delete_branch(self, git: Git, actor: ActorId, workspace: Workspace) -> str:
         """Delete the branch if something else holds it; else why it stays."""
-        if workspace.state == "chosen" and workspace.branch != self._usual_branch(path):
+        named = workspace.branch != usual_branch(self._run_id, actor)
+        if workspace.state == "chosen" and named:
             return ""  # Perhaps it is somebody else's.
         why = "what holds its branch changes all the time"
         for _ in range(DELETIONS_MAX):
@@ -215,10 +217,6 @@ class Worktrees:
             else:
                 return ""
         return why
-
-    def _usual_branch(self, path: Path) -> str:
-        """The name of a branch that nobody has named."""
-        return f"leadhand/{self._run_id}/{path.name}"
 
     async def _forget(self, git: Git, workspace: Workspace, path: Path) -> None:
         """Remove a worktree that holds nothing, however far it was made or removed before."""

@@ -48,7 +48,7 @@ def admit(run: Run, actor: Actor, command: c.AdmitCall, now: Now) -> list[e.Even
     """
     price, call = actor.price, command.call
     input_bound = read_at_most(run, actor, command)
-    room = ledger.free(run.envelopes[actor.pool]) + ledger.hold(actor)
+    room = ledger.room(run, actor)
     if command.counted is None and command.new_bytes >= estimates.COUNT_WORTH_BYTES:
         if bound(price, input_bound, actor.output_max) > room:
             raise Uncounted()
@@ -78,7 +78,7 @@ def compaction(run: Run, actor: Actor, command: c.AdmitCall) -> list[e.Event]:
     slice, so that the conversation goes on as it is."""
     input_bound = read_at_most(run, actor, command) + estimates.COMPACT_BYTES
     need = bound(actor.price, input_bound, estimates.COMPACT_OUTPUT)
-    if need > ledger.free(run.envelopes[actor.pool]) + ledger.hold(actor):
+    if need > ledger.room(run, actor):
         return []
     return [
         e.CallAdmitted(
@@ -125,9 +125,8 @@ def last_call(
     until = last_call_by(run, actor, now)
     if actor.live_children and holds(actor, call, WORKERS, until, now):
         return defer(actor, call, 0, WORKERS, until)
-    envelope = run.envelopes[actor.pool]
-    room = ledger.free(envelope) + ledger.hold(actor)
-    room += envelope.slice if actor.pool == actor.id else 0
+    room = ledger.room(run, actor)
+    room += run.envelopes[actor.id].slice if actor.pool == actor.id else 0
     wanted = min(actor.output_max, estimates.REPORT_OUTPUT)
     output_max = affordable(price, input_bound, room, wanted)
     if output_max < min(estimates.OUTPUT_MIN, wanted):

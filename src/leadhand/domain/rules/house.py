@@ -121,11 +121,9 @@ def evolve_changed(run: Run, event: e.HouseChanged, at: At) -> None:
     lead = run.actors.get(ROOT)
     for each in [*told_to_stop(run, event.raised)]:
         each.winding, each.stop_at, each.stop_why = "", None, ""
-    if not run.led:
-        pass
-    elif lead is None or done(lead):
+    if run.led and (lead is None or done(lead)):
         run.relieved += [each for each in event.raised if each in run.short]
-    else:
+    elif run.led and lead is not None:
         lift(lead, event, at)
     run.short = [each for each in run.short if each not in event.raised]
     root = run.envelopes[ROOT]

@@ -22,7 +22,12 @@ WHY_MAX = 500
 
 def branch_of(run_id: str, actor: ActorId, settings: Settings) -> str:
     """The branch of an actor: the one that its settings name, or one named after it."""
-    return settings.branch or f"leadhand/{run_id}/{as_file_name(actor)}"
+    return settings.branch or usual_branch(run_id, actor)
+
+
+def usual_branch(run_id: str, actor: ActorId) -> str:
+    """The name of a branch that nobody has named."""
+    return f"leadhand/{run_id}/{as_file_name(actor)}"
 
 
 def choose(run: Run, command: c.RecordWorkspace, now: Now) -> list[e.Event]:
