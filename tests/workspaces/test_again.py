@@ -2,6 +2,7 @@
 
 import shutil
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -43,6 +44,22 @@ def test_every_piece_that_a_crash_may_leave_is_no_obstacle(yard: Yard, left: str
         Path(f"{workspace.path}.gone", "half").mkdir(parents=True)
     yard.make(workspace)
     assert [path.name for path in Path(workspace.path).iterdir()].count("half") == 0
+    assert yard.tidy(workspace) == ""
+    assert yard.is_gone(workspace)
+
+
+@pytest.mark.parametrize("state", ["chosen", "made", "kept"])
+def test_the_lock_that_a_killed_git_left_on_its_branch_is_no_obstacle(
+    yard: Yard, state: Literal["chosen", "made", "kept"]
+) -> None:
+    workspace = yard.choose() if state == "chosen" else yard.made()
+    lock = yard.repository / ".git" / "refs" / "heads" / f"{workspace.branch}.lock"
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    lock.touch()
+    if state != "kept":
+        yard.make(workspace)
+        commit(workspace)
+        yard.git("merge", "-q", workspace.branch)
     assert yard.tidy(workspace) == ""
     assert yard.is_gone(workspace)
 

@@ -9,7 +9,9 @@ import asyncio
 import os
 import shutil
 import subprocess
+import time
 from collections.abc import AsyncIterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from leadhand.domain.commands import RecordWorkspace
@@ -30,6 +32,7 @@ ROOM_BYTES = 1_000_000
 # So many gits are at work at once, however many actors begin.
 AT_ONCE_MAX = 4
 DELETIONS_MAX = 5
+LOCKED_SECS, LOCK_LOOK_SECS = 2.0, 0.05
 # Where the user says which repositories are trusted, and what is ignored.
 _USERS_OWN = ("GIT_CONFIG_GLOBAL", "XDG_CONFIG_HOME")
 _NO_WORKTREE = "is not a working tree"
@@ -110,6 +113,7 @@ class Worktrees:
             git = self._git(actor)
             try:
                 path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+                await free(workspace)
                 if workspace.state == "made":
                     await self._make_again(git, workspace, path)
                 else:
@@ -199,6 +203,7 @@ class Worktrees:
         named = workspace.branch != usual_branch(self._run_id, actor)
         if workspace.state == "chosen" and named:
             return ""  # Perhaps it is somebody else's.
+        await free(workspace)
         why = "what holds its branch changes all the time"
         for _ in range(DELETIONS_MAX):
             tip = await self._tip(git, workspace)
@@ -248,6 +253,19 @@ class Worktrees:
 
     def _git(self, actor: ActorId) -> Git:
         return Git(self._processes, self._env, actor)
+
+
+async def free(workspace: Workspace) -> None:
+    """Take away the lock that a git left on a branch when it was killed with its owner: one that
+    stays for longer than any living git holds it. No session of the actor is open meanwhile."""
+    lock = Path(workspace.repository, "refs", "heads", f"{workspace.branch}.lock")
+    until = time.monotonic() + LOCKED_SECS
+    with suppress(FileNotFoundError, NotADirectoryError):
+        seen = lock.stat().st_ino
+        while lock.stat().st_ino == seen:
+            if time.monotonic() > until:
+                lock.unlink()
+            await asyncio.sleep(LOCK_LOOK_SECS)
 
 
 def recorded(path: str) -> str:
