@@ -37,7 +37,9 @@ def writer(request: Request, name: str) -> Reply:
     if any("committed" in each.text and not each.is_error for each in tries):
         return Reply(text=f"{name} is written.")
     if tries and interrupted(tries[-1]):
-        return bash("git log -1 --format=%s; rm -f $(git rev-parse --git-dir)/*.lock")
+        # A git that was killed between the commit and its index left that as it was.
+        mend = "rm -f $(git rev-parse --git-dir)/*.lock; git reset -q"
+        return bash(f"git log -1 --format=%s; {mend}")
     if tries and name in tries[-1].text.split("\n")[0]:
         return bash("echo committed")
     return bash(f"echo {name} > README.md && git commit -qam {name} && echo committed")
