@@ -58,6 +58,28 @@ def test_a_turn_goes_on_in_its_file_and_the_next_one_begins_it_anew(tmp_path: Pa
     assert seen == ["one ", "one two ", "next"]
 
 
+def test_a_turn_that_says_nothing_yet_has_taken_away_the_words_of_the_one_before(
+    tmp_path: Path,
+) -> None:
+    folder, world = Folder(tmp_path), World()
+    folder.live.mkdir()
+    seen = []
+
+    async def main() -> None:
+        words = LiveWords(world.run, folder, NO_SECRETS)
+        write = words.begin(ROOT)
+        write("written ")
+        await asyncio.sleep(2 * EVERY_SECS)
+        write("and waiting to be")
+        words.begin(ROOT)
+        seen.append(folder.words(ROOT).read_text())
+        await asyncio.sleep(2 * EVERY_SECS)
+        seen.append(folder.words(ROOT).read_text())
+
+    asyncio.run(main())
+    assert seen == ["", ""]
+
+
 def test_a_settled_actor_has_no_file(tmp_path: Path) -> None:
     def say(words: LiveWords, world: World) -> None:
         words.begin(ROOT)("too late")

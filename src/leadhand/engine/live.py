@@ -5,8 +5,6 @@ import os
 from collections.abc import Callable
 from contextlib import suppress
 
-from msgspec import Struct, field
-
 from leadhand.domain.ids import ActorId
 from leadhand.domain.state import Run
 from leadhand.folder import Folder
@@ -17,31 +15,26 @@ from leadhand.stores.codec import Secrets
 EVERY_SECS = 0.25
 
 
-class _Turn(Struct):
-    """Words that are not written yet. begun: whether the file holds this turn already."""
-
-    texts: list[str] = field(default_factory=list)
-    begun: bool = False
-
-
 class LiveWords(Words):
     """Keeps the words of each turn in live/<actor>.txt, written together a few times a second."""
 
     def __init__(self, run: Run, folder: Folder, secrets: Secrets) -> None:
         """run: whose live actors' words are kept; a settled actor's file is gone."""
         self._run, self._folder, self._secrets = run, folder, secrets
-        self._waiting: dict[ActorId, _Turn] = {}
+        self._waiting: dict[ActorId, list[str]] = {}
         self._timer: asyncio.TimerHandle | None = None
 
     def begin(self, actor: ActorId) -> Callable[[str], None]:
         """See `Words.begin`."""
-        turn = _Turn()
+        self._waiting.pop(actor, None)
+        # At once: words in the file while a turn goes on are that turn's.
+        with suppress(OSError):
+            os.truncate(self._folder.words(actor), 0)
 
         def write(text: str) -> None:
             if not text:
                 return
-            turn.texts.append(text)
-            self._waiting[actor] = turn
+            self._waiting.setdefault(actor, []).append(text)
             if self._timer is None:
                 loop = asyncio.get_running_loop()
                 self._timer = loop.call_later(EVERY_SECS, self._flush)
@@ -52,17 +45,15 @@ class LiveWords(Words):
         """Write what has come since the last time."""
         self._timer = None
         waiting, self._waiting = self._waiting, {}
-        for actor, turn in waiting.items():
+        for actor, texts in waiting.items():
             if actor in self._run.actors:
                 # Words for people to look at stop nothing where they cannot be written.
                 with suppress(OSError):
-                    self._put(actor, turn)
+                    self._put(actor, "".join(texts))
 
-    def _put(self, actor: ActorId, turn: _Turn) -> None:
-        flags = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC
-        flags |= os.O_APPEND if turn.begun else os.O_TRUNC
-        data = self._secrets.clean("".join(turn.texts)).encode(errors="replace")
-        turn.texts, turn.begun = [], True
+    def _put(self, actor: ActorId, text: str) -> None:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_APPEND
+        data = self._secrets.clean(text).encode(errors="replace")
         file = os.open(self._folder.words(actor), flags, 0o600)
         try:
             os.write(file, data)
