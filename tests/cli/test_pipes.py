@@ -21,6 +21,8 @@ READING = [
     ("why", "{run}", "--json"),
     ("events", "{run}"),
     ("events", "{run}", "--json"),
+    ("attach", "{run}", "W1"),
+    ("attach", "{run}", "W1", "--raw"),
 ]
 
 

@@ -17,6 +17,7 @@ VERBS = {
     "list": "All runs, the latest first.",
     "why": "Why a run or an actor waits, failed or never started.",
     "events": "What happened in a run, event by event.",
+    "attach": "Follow one actor: its conversation so far, and every word as it comes.",
     "cancel": "End a run, or one actor and all below it.",
     "prune": "Remove the folders of finished runs, after showing which.",
     "init": "Write a first manifest, with comments, that runs as it stands.",

@@ -29,11 +29,11 @@ _STYLE = re.compile("\x1b\\[[0-9;]*m")
 _DIM = "bright_black"
 
 
-def say(text: str = "") -> None:
-    """Print a line, in colors on a terminal only."""
+def say(text: str = "", end: str = "\n") -> None:
+    """Print a line, or a part of one, in colors on a terminal only."""
     if sys.stdout is not None:
         # Not click.echo(), which takes a terminal that says it is ASCII for one of UTF-8.
-        sys.stdout.write((text if colored() else _STYLE.sub("", text)) + "\n")
+        sys.stdout.write((text if colored() else _STYLE.sub("", text)) + end)
 
 
 def colored() -> bool:
