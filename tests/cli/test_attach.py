@@ -166,12 +166,12 @@ def test_a_follower_ends_with_the_owner_and_another_sees_the_resumed_actor(at: D
     resumed = at.start("resume", run)
     wait_for(lambda: at.run("status", run, "--json").json["status"] == "running")
     again = at.start("attach", run, "W1", "--lines", "1000")
-    until(again, "runs it" if at.asked() < 3 else "prompt from root")
+    began = until(again, "runs it")
     at.touch("open")
     assert ended(resumed).code == 0
     after = ended(again)
     assert after.code == 0
-    assert "Done with work 1." in after.out
+    assert (began + after.out).count("Done with work 1.") == 1
 
 
 # --- what is still going on
@@ -280,6 +280,22 @@ def test_words_of_an_attempt_that_was_cut_are_not_those_of_the_next(at: Desk) ->
         assert told.out.count("Lost.") == told.out.count("Kept.") == 1
         assert told.out.index("Lost.") < told.out.index("ended without an answer")
         assert told.out.index("ended without an answer") < told.out.index("1. STATUS")
+
+    streaming(at, script, work)
+
+
+def test_an_actor_of_a_run_that_is_parked_is_told_to_be(at: Desk) -> None:
+    def script(request: Request) -> Step:
+        return Step(status=429, text="Come back later.", headers={"retry-after": "3600"})
+
+    def work() -> None:
+        run = at.latest()
+        wait_for(lambda: at.run("status", run, "--json").json["status"] == "parked")
+        follower = at.start("attach", run, "root")
+        assert "the run is parked until" in until(follower, "Come back later")
+        assert follower.poll() is None
+        at.started[0].terminate()
+        assert "Nobody works on the run now" in ended(follower).out
 
     streaming(at, script, work)
 

@@ -193,12 +193,14 @@ class Follower:
     async def follow(self, name: str) -> int:
         """Print until the actor settles or nobody works on the run; the exit code."""
         store, run_id = self._one.store, self._one.id
-        run = self._run = await log.fold(store, run_id)
+        run, wide = self._run, deque[Stamped]()
+        async for stamped in log.events(store, run_id):
+            evolve(run, stamped.event, stamped.at)
+            if isinstance(stamped.event, FOR_ALL):
+                wide.append(stamped)
         actor = actor_named(run, name)
         self._say(heading(titled(run, actor)))
-        async for stamped in log.events(store, run_id, 0, actor):
-            if stamped.at.seq <= run.seq:
-                self._page.add(stamped)
+        await self._so_far(actor, wide)
         live = LiveFile(Folder(self._one.folder).words(actor))
         try:
             while True:
@@ -216,6 +218,22 @@ class Follower:
             self._page.close()
             flush()
         return self._ended(actor)
+
+    async def _so_far(self, actor: ActorId, wide: deque[Stamped]) -> None:
+        """Take in what has happened to this actor, and in its time to the whole run."""
+        begun = False
+        async for stamped in log.events(self._one.store, self._run.id, 0, actor):
+            if stamped.at.seq > self._run.seq:
+                break
+            while wide and wide[0].at.seq < stamped.at.seq:
+                other = wide.popleft()
+                if begun:
+                    self._page.add(other)
+            self._page.add(stamped)
+            begun = True
+        if actor in self._run.actors:
+            for stamped in wide:
+                self._page.add(stamped)
 
     async def _more(self, actor: ActorId) -> bool:
         """Take in what has happened since; whether anything has to this actor."""
