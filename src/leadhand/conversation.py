@@ -9,13 +9,12 @@ from msgspec.structs import replace
 
 from leadhand.domain import events as e
 from leadhand.domain.places import moved_settings
-from leadhand.model import Block, Message, Prose, ToolResult, ToolUse
+from leadhand.model import Block, Message, Prose, ToolResult, ToolUse, blocks_of
 
 # Why an answer ends that goes on in the next one.
 CUT = ("max_tokens", "context_exceeded")
 NOT_RUN = "no result: you had settled before this call returned."
 _FENCE = re.compile(r"<(\s*/?\s*(?:message|earlier))", re.IGNORECASE)
-_blocks = msgspec.json.Decoder(list[Block])
 
 
 class Conversation(Struct):
@@ -61,7 +60,7 @@ class Conversation(Struct):
             case e.TurnRecorded():
                 self.messages += self.pending()
                 self.results, self.mail = [], []
-                blocks = _blocks.decode(event.answer)
+                blocks = blocks_of(event.answer)
                 self.messages.append(Message("assistant", blocks))
                 self.open = {each.id: each for each in blocks if isinstance(each, ToolUse)}
                 self.effects = {intent.call: intent.effect for intent in event.intents}

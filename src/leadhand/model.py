@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any, Literal, Protocol
 
+import msgspec
 from msgspec import Struct
 
 from leadhand.domain.manifest import Effort
@@ -47,6 +48,7 @@ class Raw(Struct, frozen=True, tag="raw", omit_defaults=True):
 
 
 Block = Prose | ToolUse | ToolResult | Raw
+_blocks = msgspec.json.Decoder(list[Block])
 
 
 class Message(Struct, frozen=True):
@@ -123,6 +125,11 @@ class Model(Protocol):
         Cancelling the call abandons it.
         """
         ...
+
+
+def blocks_of(answer: str) -> list[Block]:
+    """The blocks of an answer, as an event keeps them."""
+    return _blocks.decode(answer)
 
 
 def text_of(blocks: list[Block]) -> str:

@@ -4,13 +4,12 @@ Law: the words of a turn are told once. Those that were heard while it went on a
 by its record.
 """
 
-import msgspec
 from msgspec import Struct
 
 from leadhand.domain import events as e
 from leadhand.domain.clock import At
 from leadhand.domain.ids import CallId
-from leadhand.model import Block, text_of
+from leadhand.model import blocks_of, text_of
 from leadhand.views.timeline import entry
 from leadhand.views.words import counted, line, plain
 
@@ -19,8 +18,6 @@ LINES_MAX, CHARS_MAX = 20, 500
 RESULT_CHARS = 120
 # What holds for the whole run and explains why an actor goes on, stands still or ends.
 FOR_ALL = (e.RunCancelled, e.RunDraining, e.RunOwned, e.RunParked, e.RunUnparked)
-
-_blocks = msgspec.json.Decoder(list[Block])
 
 
 class Part(Struct, frozen=True):
@@ -92,7 +89,7 @@ class Dialogue:
         self._asking, self._heard, self._said = False, "", said or self._said
 
     def _turn(self, wall_ms: int, event: e.TurnRecorded) -> list[Part]:
-        said = plain(text_of(_blocks.decode(event.answer)).strip()) if event.answer else ""
+        said = plain(text_of(blocks_of(event.answer))) if event.answer else ""
         parts = []
         if not self._heard:
             parts += [Part(wall_ms, "says", said)] if said else []
