@@ -203,6 +203,22 @@ def test_a_second_call_of_one_that_waits_is_refused() -> None:
     world.refused(asking(world, two, wait=100), InvalidArguments)
 
 
+def test_a_grant_that_expired_before_anybody_could_be_told_is_asked_for_anew() -> None:
+    world, [one, two, _] = a_team()
+    world.do(asking(world, one))
+    world.do(asking(world, two, wait=100, ttl=5, call="t2"))
+    world.do(releasing(world, one))
+    world.perform()
+    world.later(secs=6)
+    world.perform()
+    [granted] = world.do(asking(world, two, wait=100, ttl=5, call="t2"))
+    assert isinstance(granted, e.LeaseGranted)
+    assert granted.fence == 3
+    world.do(releasing(world, two))
+    world.later(secs=100)
+    assert world.do(asking(world, two, wait=100, ttl=5, call="t2")) == []
+
+
 # Getting free
 
 

@@ -12,7 +12,7 @@ from leadhand.domain import events as e
 from leadhand.domain import layers
 from leadhand.domain.clock import At, Now
 from leadhand.domain.ids import ActorId, CallId
-from leadhand.domain.state import Actor, Lease, Run, Waiter
+from leadhand.domain.state import Actor, Lease, Run, Wait, Waiter
 from leadhand.errors import InvalidArguments, LeaseHeld, NotHolder, Settled, StoreFull
 
 HELD_MAX = 100
@@ -29,7 +29,8 @@ def acquire(run: Run, command: c.AcquireLease, now: Now) -> list[e.Event]:
         raise Settled(f"{command.actor} has settled")
     key = layers.lease_key(run, actor.id, command.name, command.run_wide)
     lease = run.leases.get(key)
-    if command.call in actor.waits:
+    wait = actor.waits.get(command.call)
+    if wait is not None and (wait.lease != key or goes_on(run, actor, wait, now)):
         return []
     until = now.run_ms + command.ttl_secs * 1000
     if lease is None:
@@ -62,6 +63,19 @@ def acquire(run: Run, command: c.AcquireLease, now: Now) -> list[e.Event]:
             ttl_secs=command.ttl_secs,
         ),
     ]
+
+
+def goes_on(run: Run, actor: Actor, wait: Wait, now: Now) -> bool:
+    """Whether a wait that this call began before a crash goes on, or is over. It does not where its
+    lease was granted and has expired before anybody could be told: it is asked for anew."""
+    waiting = waits(run, actor.id, wait.call, wait.lease)
+    held = run.leases[wait.lease]
+    return waiting or now.run_ms >= wait.until or is_of(held, actor.id, wait.call)
+
+
+def is_of(lease: Lease, actor: ActorId, call: CallId) -> bool:
+    """Whether the actor holds the lease by this call."""
+    return lease.holder == actor and lease.call == call
 
 
 def holder(lease: Lease) -> ActorId:
