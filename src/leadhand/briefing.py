@@ -42,6 +42,11 @@ You are a worker in a run of AI agents. Do the task of the prompt, and only that
 back: where something is missing, say so in your answer. Your last message is your result: it \
 goes to the agent that started you, whole."""
 
+STORE = """\
+You share a store with {whom}: kv_set and kv_get under /shared/... (all read and write), /ref/... \
+({ref}), /peer/self/... ({peer}); kv_cas where several write the same entry, kv_wait to wait for \
+one. Before you change what others may change too, take a lease on its name with lease_acquire."""
+
 WORKTREE = """\
 You work in {root}; relative paths start there. It is a git worktree of {source}, made for you \
 alone, on the branch {branch}; it began with the commit {base}. What you write stays in it until \
@@ -70,6 +75,15 @@ def briefing(
     )
     parts = [LEAD.format(rules=rules) if spawned.role == "lead" else WORKER]
     parts.append("Your tools: " + (", ".join(tool.name for tool in tools) or "none") + ".")
+    if any(tool.name == "kv_set" for tool in tools):
+        worker = spawned.role == "worker"
+        parts.append(
+            STORE.format(
+                whom="your lead and its other workers" if worker else "your workers",
+                ref="only your lead writes" if worker else "only you write, all read",
+                peer="only you and your lead read" if worker else "yours alone",
+            )
+        )
     settings = spawned.settings
     if workspace is not None and root is not None:
         parts.append(place(workspace, root))

@@ -11,6 +11,10 @@ from leadhand.domain.events import Limit, RunStatus, Status
 from leadhand.domain.ids import ActorId, CallId
 from leadhand.domain.manifest import TASKS_PARALLEL, HouseRules, Manifest
 from leadhand.domain.money import Price, Usage
+from leadhand.domain.shared_state import Entry as Entry
+from leadhand.domain.shared_state import Layer as Layer
+from leadhand.domain.shared_state import Lease as Lease
+from leadhand.domain.shared_state import Waiter as Waiter
 from leadhand.errors import UnknownActor
 
 # --- actor
@@ -160,13 +164,18 @@ class OpenTool(Struct):
 
 
 class Wait(Struct):
-    """A wait of an actor for others. since, until: run_ms."""
+    """An open wait of an actor: for others, an entry or a lease, as in `WaitOpened`. since, until:
+    run_ms."""
 
     call: CallId
     targets: tuple[ActorId, ...]
     any: bool
     since: int
     until: int
+    layer: ActorId = ActorId("")
+    path: str = ""
+    min_version: int = 0
+    lease: str = ""
 
 
 # --- workspace
@@ -193,7 +202,8 @@ class Actor(Struct):
     """A live actor. estimate: what is held for it in `pool`, the nearest envelope's owner.
     Times are run_ms; None has not come. compact_above: tokens; compacted_turn: how many turns it
     had taken when its conversation was compacted last. unfinished: answers in a row that were no
-    end."""
+    end. deeds: what its open calls have done that must not be done twice: the version that one
+    wrote, the fence that one released. leases: the keys of those it holds."""
 
     id: ActorId
     parent: ActorId
@@ -236,6 +246,8 @@ class Actor(Struct):
     deferral: Deferral | None = None
     tools: dict[CallId, OpenTool] = field(default_factory=dict)
     waits: dict[CallId, Wait] = field(default_factory=dict)
+    deeds: dict[CallId, int] = field(default_factory=dict)
+    leases: dict[str, None] = field(default_factory=dict)
     mail: list[Mail] = field(default_factory=list)
     message_count: int = 0
     live_children: list[ActorId] = field(default_factory=list)
@@ -245,6 +257,12 @@ class Actor(Struct):
     report_asked: bool = False
     last_step: str = ""
     last_words: str = ""
+
+    def may_wait_until(self, now_ms: int, secs: int | None) -> int:
+        """Until when (run_ms) a wait of so many seconds lasts; its own time is the longest."""
+        longest = self.deadline if self.deadline is not None else now_ms + self.timeout_ms
+        asked = longest if secs is None else now_ms + secs * 1000
+        return max(now_ms, min(asked, longest))
 
 
 class ModelSpend(Struct):
@@ -259,7 +277,8 @@ class ModelSpend(Struct):
 class Run(Struct):
     """Everything that is true of one run. short: what it ran out of since it began or was taken up
     again; relieved: of what there is more since, so that its lead is to have another stint.
-    workers_kept: live ones that a lower max_workers found. moves: paths that were mapped."""
+    workers_kept: live ones that a lower max_workers found. moves: paths that were mapped. leases,
+    vacant: by key; the vacant ones are free while others wait for them."""
 
     id: str = ""
     manifest: Manifest | None = None
@@ -298,6 +317,9 @@ class Run(Struct):
     report_by: str = ""
     mismatches: int = 0
     workspaces: dict[ActorId, Workspace] = field(default_factory=dict)
+    layers: dict[ActorId, Layer] = field(default_factory=dict)
+    leases: dict[str, Lease] = field(default_factory=dict)
+    vacant: dict[str, None] = field(default_factory=dict)
 
     @property
     def led(self) -> bool:
@@ -321,3 +343,11 @@ class Run(Struct):
         if found is None:
             raise UnknownActor(f"unknown actor: {actor}")
         return found
+
+    def layer_of(self, actor: ActorId) -> ActorId:
+        """The lead whose layer an actor is in: a worker's is its parent's, any other has its own.
+        Raises UnknownActor."""
+        one = self.actors.get(actor) or self.records.get(actor)
+        if one is None:
+            raise UnknownActor(f"unknown actor: {actor}")
+        return one.parent if one.role == "worker" else one.id

@@ -27,7 +27,9 @@ from leadhand.testing.verdicts import Broken, Rest, at_rest
 from leadhand.testing.witness import WitnessStore
 from leadhand.testing.world import World
 from leadhand.tools.call import Toolbox
+from leadhand.tools.lease import lease_tools
 from leadhand.tools.spawn import spawn_tool
+from leadhand.tools.store import store_tools
 from leadhand.tools.wait import wait_tools
 from leadhand.tools.workers import worker_tools
 from leadhand.wiring import RunBlobs
@@ -113,6 +115,7 @@ class Life:
         engine, store = self._engine, self._store
         model = self._world.model(store)
         tools = [spawn_tool(engine, Folder(NOWHERE)), *wait_tools(engine), *worker_tools(engine)]
+        tools += [*store_tools(engine), *lease_tools(engine)]
         return ApiHarness(
             owner=engine,
             gateway=Gateway(engine, lambda name: model, Governor(self._plan.seed, self._wall)),
