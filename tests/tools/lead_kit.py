@@ -25,6 +25,7 @@ from leadhand.stores.memory import MemoryStore
 from leadhand.tool import Caller, Role, Tool
 from leadhand.tools.call import Toolbox
 from leadhand.tools.spawn import spawn_tool
+from leadhand.tools.steer import steer_tools
 from leadhand.tools.wait import wait_tools
 from leadhand.tools.work.table import WORK_TOOLS
 from leadhand.tools.workers import worker_tools
@@ -42,6 +43,7 @@ class Calling:
         self.engine, self.store, self.root = engine, store, root
         self.folder = Folder(root.parent / "run")
         orchestration = [spawn_tool(engine, self.folder), *wait_tools(engine)]
+        orchestration += steer_tools(engine)
         self.toolbox = Toolbox([*WORK_TOOLS, *orchestration, *worker_tools(engine), *extra])
         self.numbers = 0
 

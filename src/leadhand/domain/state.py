@@ -9,7 +9,7 @@ from msgspec import Struct, field
 
 from leadhand.domain.events import Limit, RunStatus, Status
 from leadhand.domain.ids import ActorId, CallId
-from leadhand.domain.manifest import TASKS_PARALLEL, HouseRules, Manifest
+from leadhand.domain.manifest import TASKS_PARALLEL, HouseRules, Manifest, Settings
 from leadhand.domain.money import Price, Usage
 from leadhand.errors import UnknownActor
 
@@ -26,7 +26,7 @@ class Ending(Struct):
 
 class Record(Struct):
     """A settled actor. final_seq: the event that holds its last words. start and end in both
-    hands of the clock, milliseconds."""
+    hands of the clock, milliseconds. settings: all but its longest, for another stint."""
 
     id: ActorId
     parent: ActorId
@@ -49,6 +49,7 @@ class Record(Struct):
     message_count: int
     context_tokens: int
     price: Price
+    settings: Settings = Settings()
 
 
 # --- budget
@@ -125,6 +126,18 @@ class Parked(Struct):
     until: int
 
 
+# --- pause
+
+
+class Pause(Struct):
+    """A live actor takes no step. since: run_ms."""
+
+    mode: Literal["cancel", "freeze"]
+    since: int
+    by: str
+    reason: str
+
+
 # --- task
 
 
@@ -147,13 +160,14 @@ class Tasks(Struct):
 
 
 class OpenTool(Struct):
-    """A tool call that has not returned. since: run_ms."""
+    """A tool call that has not returned. since: run_ms. done: what it asks for has happened."""
 
     call: CallId
     tool: str
     effect: str
     step: str
     since: int
+    done: bool = False
 
 
 # --- wait
@@ -193,7 +207,7 @@ class Actor(Struct):
     """A live actor. estimate: what is held for it in `pool`, the nearest envelope's owner.
     Times are run_ms; None has not come. compact_above: tokens; compacted_turn: how many turns it
     had taken when its conversation was compacted last. unfinished: answers in a row that were no
-    end."""
+    end. halting: why its session is to be stopped before anything else of it starts."""
 
     id: ActorId
     parent: ActorId
@@ -245,6 +259,9 @@ class Actor(Struct):
     report_asked: bool = False
     last_step: str = ""
     last_words: str = ""
+    settings: Settings = Settings()
+    paused: Pause | None = None
+    halting: Literal["", "pause", "reprompt"] = ""
 
 
 class ModelSpend(Struct):
@@ -314,6 +331,17 @@ class Run(Struct):
     def house(self) -> HouseRules:
         """The house rules of this run."""
         return self.manifest.house if self.manifest else HouseRules()
+
+    def open_tool(self, actor: str, call: CallId) -> OpenTool | None:
+        """A tool call that has not returned."""
+        one = self.actors.get(ActorId(actor))
+        return one.tools.get(call) if one else None
+
+    def done(self, actor: str, call: CallId) -> None:
+        """Remember that what an open tool call asks for has happened, in case it is made again."""
+        tool = self.open_tool(actor, call)
+        if tool is not None:
+            tool.done = True
 
     def live(self, actor: ActorId) -> Actor:
         """The live actor of this id. Raises UnknownActor."""

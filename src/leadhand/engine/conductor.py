@@ -149,9 +149,9 @@ class Conductor:
             cause = first_cause(raised)
             error = said(cause)
         one = self._engine.run.actors.get(actor)
-        # Whom a Stop cancels is ending. `Task.cancelling` would not do: before 3.13 a broken
-        # TaskGroup leaves it raised.
-        if not self._leaving and one is not None and one.ending is None:
+        # Whom a Stop cancels is ending or halting. `Task.cancelling` would not do: before 3.13 a
+        # broken TaskGroup leaves it raised.
+        if not self._leaving and one is not None and one.ending is None and not one.halting:
             with suppress(StoreError):
                 await self._engine.submit(c.RecordCrash(actor, error))
 

@@ -28,6 +28,7 @@ from leadhand.testing.witness import WitnessStore
 from leadhand.testing.world import World
 from leadhand.tools.call import Toolbox
 from leadhand.tools.spawn import spawn_tool
+from leadhand.tools.steer import steer_tools
 from leadhand.tools.wait import wait_tools
 from leadhand.tools.workers import worker_tools
 from leadhand.wiring import RunBlobs
@@ -113,6 +114,7 @@ class Life:
         engine, store = self._engine, self._store
         model = self._world.model(store)
         tools = [spawn_tool(engine, Folder(NOWHERE)), *wait_tools(engine), *worker_tools(engine)]
+        tools += steer_tools(engine)
         return ApiHarness(
             owner=engine,
             gateway=Gateway(engine, lambda name: model, Governor(self._plan.seed, self._wall)),

@@ -90,7 +90,7 @@ def instants(run: Run, actor: Actor, working: bool) -> Iterator[int]:
 
 def forgotten(run: Run, actor: Actor, alive: Collection[ActorId], then: Now) -> Iterator[str]:
     """Faults of a live actor that nobody looks after."""
-    runs = actor.id in alive or actor.role == "tasks"
+    runs = actor.id in alive or actor.role == "tasks" or actor.paused is not None
     if actor.ending is None and not runs and actor.retry_at < then.run_ms:
         yield f"{actor.id}: is live, but nobody runs it"
     if actor.ending is not None and actor.id not in alive and not actor.live_children:

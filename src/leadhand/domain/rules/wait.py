@@ -43,6 +43,8 @@ def evolve_opened(run: Run, event: e.WaitOpened, at: At) -> None:
 
 def over(run: Run, actor: Actor, wait: Wait, now: Now) -> str:
     """Why a wait is over: `settled`, or what ended it early; empty while it holds."""
+    if actor.halting:
+        return ""
     settled = [target for target in wait.targets if target in run.records]
     if settled and (wait.any or len(settled) == len(wait.targets)):
         return "settled"
@@ -50,6 +52,8 @@ def over(run: Run, actor: Actor, wait: Wait, now: Now) -> str:
         return "there is a message for you, which comes with this result"
     if actor.final or actor.ending is not None:
         return "you are winding down"
+    if actor.paused is not None and actor.paused.mode == "freeze":
+        return "you are paused"
     if now.run_ms >= wait.until:
         return "the time of this wait ran out"
     return ""
