@@ -23,6 +23,7 @@ from leadhand.domain.variables import expanded
 from leadhand.errors import Bug, HarnessError
 from leadhand.keeper import KEEPER_MARK, RUN_MARK, kill_marked, sweep, ticks_now
 from leadhand.spool import Drain, Spool
+from leadhand.standstill import Standing, go_on, stand_still, tidy_groups
 
 ACTOR_MARK = "LEADHAND_ACTOR"
 CALL_MARK = "LEADHAND_CALL"
@@ -80,15 +81,30 @@ class _Doomed(NamedTuple):
 
 
 class _Call:
-    """One command on its way."""
+    """One command on its way. limit: its time, which stands still with it; left: seconds of it."""
 
-    def __init__(self, mark: str, spool: Spool) -> None:
-        self.mark, self.spool = mark, spool
+    def __init__(self, mark: str, actor_id: str, spool: Spool) -> None:
+        self.mark, self.actor_id, self.spool = mark, actor_id, spool
+        self.limit: asyncio.Timeout | None = None
+        self.left: float | None = None
         self.since = ticks_now()
         self.process: asyncio.subprocess.Process | None = None
         self.drain: Drain | None = None
         self.output = b""
         self.dropped = 0
+
+    def hold(self) -> None:
+        """Let its time stand still."""
+        when = self.limit.when() if self.limit is not None else None
+        if self.limit is not None and when is not None and not self.limit.expired():
+            self.left = when - asyncio.get_running_loop().time()
+            self.limit.reschedule(None)
+
+    def release(self) -> None:
+        """Let its time go on."""
+        if self.limit is not None and self.left is not None:
+            self.limit.reschedule(asyncio.get_running_loop().time() + self.left)
+        self.left = None
 
 
 class Processes:
@@ -104,6 +120,10 @@ class Processes:
         self._doomed: list[_Doomed] = []
         self._killing: asyncio.Task[None] | None = None
         self._ending: set[asyncio.Task[None]] = set()
+        self._calls: dict[str, _Call] = {}
+        # Whose commands stand still, and what of them does.
+        self._still: dict[str, list[Standing]] = {}
+        self._turning = asyncio.Lock()
         self._live = 0
         self._closed = False
 
@@ -128,7 +148,8 @@ class Processes:
         closed.
         """
         await self._ensure_keeper()
-        call = _Call(f"{os.getpid()}.{time.time_ns()}.{next(self._numbers)}", Spool(keep_bytes))
+        mark = f"{os.getpid()}.{time.time_ns()}.{next(self._numbers)}"
+        call = self._calls[mark] = _Call(mark, actor_id, Spool(keep_bytes))
         begun = time.monotonic()
         timed_out = False
         self._live += 1
@@ -136,14 +157,18 @@ class Processes:
             try:
                 await self._start(call, argv, actor_id, cwd, env, stdin, with_errors)
                 assert call.process is not None
-                async with asyncio.timeout(timeout_secs):
+                async with asyncio.timeout(timeout_secs) as call.limit:
+                    if actor_id in self._still:
+                        await self._stand_still(actor_id, [call])
                     await call.process.wait()
             except TimeoutError:
                 timed_out = True
             finally:
+                call.limit = None
                 await self._end(call)
         finally:
             self._live -= 1
+            del self._calls[mark]
         assert call.process is not None
         return Finished(
             exit_code=None if timed_out else call.process.returncode,
@@ -153,6 +178,36 @@ class Processes:
             timed_out=timed_out,
             duration_ms=round((time.monotonic() - begun) * 1000),
         )
+
+    async def freeze(self, actor_id: str) -> None:
+        """Let an actor's commands stand still, with all that they have started, and their time."""
+        if actor_id not in self._still:
+            self._still[actor_id] = []
+            calls = [each for each in self._calls.values() if each.actor_id == actor_id]
+            await self._stand_still(actor_id, calls)
+
+    async def thaw(self, actor_id: str) -> None:
+        """Let an actor's commands go on."""
+        async with self._turning:
+            for standing in self._still.pop(actor_id, ()):
+                await asyncio.to_thread(go_on, standing)
+        for call in self._calls.values():
+            if call.actor_id == actor_id:
+                call.release()
+
+    async def _stand_still(self, actor_id: str, calls: Sequence[_Call]) -> None:
+        """Let commands of a frozen actor stand still."""
+        async with self._turning:
+            if not calls or actor_id not in self._still:
+                return
+            for call in calls:
+                call.hold()
+            marks = {f"{CALL_MARK}={call.mark}" for call in calls}
+            sessions = {call.process.pid for call in calls if call.process is not None}
+            since = min(call.since for call in calls)
+            name = f"{self.run_id}.{calls[0].mark}"
+            standing = await asyncio.to_thread(stand_still, marks, sessions, since, name)
+            self._still[actor_id].append(standing)
 
     async def adopt(self, timeout_secs: float = _LOCK_SECS) -> int:
         """Wait until the keeper of a dead owner is done, then sweep once more.
@@ -164,7 +219,9 @@ class Processes:
             raise Bug("A run is adopted before its first child is started.")
         lock = await self._lock(timeout_secs)
         try:
-            return await asyncio.to_thread(sweep, self.run_id)
+            swept = await asyncio.to_thread(sweep, self.run_id)
+            tidy_groups(self.run_id)
+            return swept
         finally:
             os.close(lock)
 
@@ -178,6 +235,8 @@ class Processes:
                 code = await _ended(keeper, _CLOSE_SECS)
                 if code != 0:
                     await asyncio.to_thread(sweep, self.run_id)
+        for actor_id in [*self._still]:
+            await self.thaw(actor_id)
         for _ in range(round(_CLOSE_SECS / _POLL_SECS)):
             if self._live == 0 and not self._ending:
                 break
@@ -289,6 +348,9 @@ class Processes:
         process, drain = call.process, call.drain
         try:
             if process is not None and process.returncode is None:
+                # What stands still does not hear that it shall end.
+                if call.actor_id in self._still:
+                    await self.thaw(call.actor_id)
                 await _ask_to_end(process)
             if drain is not None:
                 drain.read_what_is_there()

@@ -13,6 +13,7 @@ from typing import Protocol, runtime_checkable
 
 from leadhand.domain import commands as c
 from leadhand.domain.decide import decide
+from leadhand.domain.ids import ActorId
 from leadhand.domain.manifest import Manifest, Provider
 from leadhand.domain.state import Run
 from leadhand.engine.clock import Clock, SystemClock
@@ -230,8 +231,11 @@ class LiveRun:
         """The conductor of this run; the same one each time."""
         if not hasattr(self, "_conductor"):
             placed = PlacedHarness(self.engine, self.workspaces, self._harness())
-            self._conductor = Conductor(self.engine, placed.run, placed.tidy)
+            self._conductor = Conductor(self.engine, placed.run, placed.tidy, self._still)
         return self._conductor
+
+    async def _still(self, actor: ActorId, frozen: bool) -> None:
+        await (self.processes.freeze(actor) if frozen else self.processes.thaw(actor))
 
     def _harness(self) -> ApiHarness:
         engine = self.engine
