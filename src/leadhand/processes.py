@@ -23,7 +23,7 @@ from leadhand.domain.variables import expanded
 from leadhand.errors import Bug, HarnessError
 from leadhand.keeper import KEEPER_MARK, RUN_MARK, kill_marked, sweep, ticks_now
 from leadhand.spool import Drain, Spool
-from leadhand.standstill import Standing, go_on, stand_still, tidy_groups
+from leadhand.standstill import Freezer, Limit, tidy_groups
 
 ACTOR_MARK = "LEADHAND_ACTOR"
 CALL_MARK = "LEADHAND_CALL"
@@ -81,30 +81,26 @@ class _Doomed(NamedTuple):
 
 
 class _Call:
-    """One command on its way. limit: its time, which stands still with it; left: seconds of it."""
+    """One command on its way."""
 
     def __init__(self, mark: str, actor_id: str, spool: Spool) -> None:
         self.mark, self.actor_id, self.spool = mark, actor_id, spool
-        self.limit: asyncio.Timeout | None = None
-        self.left: float | None = None
+        self.limit = Limit()
         self.since = ticks_now()
         self.process: asyncio.subprocess.Process | None = None
         self.drain: Drain | None = None
         self.output = b""
         self.dropped = 0
 
-    def hold(self) -> None:
-        """Let its time stand still."""
-        when = self.limit.when() if self.limit is not None else None
-        if self.limit is not None and when is not None and not self.limit.expired():
-            self.left = when - asyncio.get_running_loop().time()
-            self.limit.reschedule(None)
+    @property
+    def whole_mark(self) -> str:
+        """What its processes carry."""
+        return f"{CALL_MARK}={self.mark}"
 
-    def release(self) -> None:
-        """Let its time go on."""
-        if self.limit is not None and self.left is not None:
-            self.limit.reschedule(asyncio.get_running_loop().time() + self.left)
-        self.left = None
+    @property
+    def session(self) -> int:
+        """The session of its first process; 0 where there is none."""
+        return self.process.pid if self.process is not None else 0
 
 
 class Processes:
@@ -121,9 +117,7 @@ class Processes:
         self._killing: asyncio.Task[None] | None = None
         self._ending: set[asyncio.Task[None]] = set()
         self._calls: dict[str, _Call] = {}
-        # Whose commands stand still, and what of them does.
-        self._still: dict[str, list[Standing]] = {}
-        self._turning = asyncio.Lock()
+        self._freezer = Freezer(run_id)
         self._live = 0
         self._closed = False
 
@@ -157,14 +151,13 @@ class Processes:
             try:
                 await self._start(call, argv, actor_id, cwd, env, stdin, with_errors)
                 assert call.process is not None
-                async with asyncio.timeout(timeout_secs) as call.limit:
-                    if actor_id in self._still:
-                        await self._stand_still(actor_id, [call])
+                async with asyncio.timeout(timeout_secs) as call.limit.timeout:
+                    await self._freezer.join(actor_id, call)
                     await call.process.wait()
             except TimeoutError:
                 timed_out = True
             finally:
-                call.limit = None
+                call.limit.timeout = None
                 await self._end(call)
         finally:
             self._live -= 1
@@ -181,33 +174,14 @@ class Processes:
 
     async def freeze(self, actor_id: str) -> None:
         """Let an actor's commands stand still, with all that they have started, and their time."""
-        if actor_id not in self._still:
-            self._still[actor_id] = []
-            calls = [each for each in self._calls.values() if each.actor_id == actor_id]
-            await self._stand_still(actor_id, calls)
+        await self._freezer.freeze(actor_id, self._of(actor_id))
 
     async def thaw(self, actor_id: str) -> None:
         """Let an actor's commands go on."""
-        async with self._turning:
-            for standing in self._still.pop(actor_id, ()):
-                await asyncio.to_thread(go_on, standing)
-        for call in self._calls.values():
-            if call.actor_id == actor_id:
-                call.release()
+        await self._freezer.thaw(actor_id, self._of(actor_id))
 
-    async def _stand_still(self, actor_id: str, calls: Sequence[_Call]) -> None:
-        """Let commands of a frozen actor stand still."""
-        async with self._turning:
-            if not calls or actor_id not in self._still:
-                return
-            for call in calls:
-                call.hold()
-            marks = {f"{CALL_MARK}={call.mark}" for call in calls}
-            sessions = {call.process.pid for call in calls if call.process is not None}
-            since = min(call.since for call in calls)
-            name = f"{self.run_id}.{calls[0].mark}"
-            standing = await asyncio.to_thread(stand_still, marks, sessions, since, name)
-            self._still[actor_id].append(standing)
+    def _of(self, actor_id: str) -> list[_Call]:
+        return [each for each in self._calls.values() if each.actor_id == actor_id]
 
     async def adopt(self, timeout_secs: float = _LOCK_SECS) -> int:
         """Wait until the keeper of a dead owner is done, then sweep once more.
@@ -235,8 +209,7 @@ class Processes:
                 code = await _ended(keeper, _CLOSE_SECS)
                 if code != 0:
                     await asyncio.to_thread(sweep, self.run_id)
-        for actor_id in [*self._still]:
-            await self.thaw(actor_id)
+        await self._freezer.close()
         for _ in range(round(_CLOSE_SECS / _POLL_SECS)):
             if self._live == 0 and not self._ending:
                 break
@@ -349,8 +322,7 @@ class Processes:
         try:
             if process is not None and process.returncode is None:
                 # What stands still does not hear that it shall end.
-                if call.actor_id in self._still:
-                    await self.thaw(call.actor_id)
+                await self.thaw(call.actor_id)
                 await _ask_to_end(process)
             if drain is not None:
                 drain.read_what_is_there()
@@ -367,10 +339,8 @@ class Processes:
 
     async def _kill(self, call: _Call) -> None:
         """Kill what a call left. Calls that end together share one look through /proc."""
-        session = call.process.pid if call.process is not None else 0
         gone = asyncio.get_running_loop().create_future()
-        mark = f"{CALL_MARK}={call.mark}"
-        self._doomed.append(_Doomed(mark, session, call.since, gone))
+        self._doomed.append(_Doomed(call.whole_mark, call.session, call.since, gone))
         if self._killing is None or self._killing.done():
             self._killing = asyncio.create_task(self._kill_doomed())
         await gone

@@ -5,12 +5,15 @@ they then wait in one that is frozen (cgroup.freeze), so that nobody's SIGCONT w
 they stay stopped.
 """
 
+import asyncio
+import itertools
 import os
 import signal
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Protocol
 
 from msgspec import Struct
 
@@ -19,6 +22,93 @@ from leadhand.keeper import Seen, send_signal, stop_marked
 PREFIX = "leadhand."
 FROZEN_SECS = 2.0
 _POLL_SECS = 0.002
+
+
+class Limit:
+    """The time of a command, which stands still with it."""
+
+    def __init__(self) -> None:
+        self.timeout: asyncio.Timeout | None = None
+        self._left: float | None = None
+
+    def hold(self) -> None:
+        """Let it stand still."""
+        when = self.timeout.when() if self.timeout is not None else None
+        if self.timeout is not None and when is not None and not self.timeout.expired():
+            self._left = when - asyncio.get_running_loop().time()
+            self.timeout.reschedule(None)
+
+    def release(self) -> None:
+        """Let it go on."""
+        if self.timeout is not None and self._left is not None:
+            self.timeout.reschedule(asyncio.get_running_loop().time() + self._left)
+        self._left = None
+
+
+class Command(Protocol):
+    """A command whose processes can stand still: by what they carry, and since when (ticks)."""
+
+    since: int
+    limit: Limit
+
+    @property
+    def whole_mark(self) -> str:
+        """What its processes carry."""
+        ...
+
+    @property
+    def session(self) -> int:
+        """The session of its first process; 0 where there is none."""
+        ...
+
+
+class Freezer:
+    """Whose commands stand still, and what of them does."""
+
+    def __init__(self, run_id: str) -> None:
+        self._run_id = run_id
+        self._still: dict[str, list[Standing]] = {}
+        self._turning = asyncio.Lock()
+        self._numbers = itertools.count(1)
+
+    async def freeze(self, actor_id: str, commands: Sequence[Command]) -> None:
+        """Let an actor's commands stand still."""
+        if actor_id not in self._still:
+            self._still[actor_id] = []
+            await self._hold(actor_id, commands)
+
+    async def join(self, actor_id: str, command: Command) -> None:
+        """Let a command that has just begun stand still, if those of its actor do."""
+        if actor_id in self._still:
+            await self._hold(actor_id, [command])
+
+    async def thaw(self, actor_id: str, commands: Sequence[Command] = ()) -> None:
+        """Let an actor's commands go on."""
+        if actor_id not in self._still:
+            return
+        async with self._turning:
+            for standing in self._still.pop(actor_id, ()):
+                await asyncio.to_thread(go_on, standing)
+        for command in commands:
+            command.limit.release()
+
+    async def close(self) -> None:
+        """Let all go on."""
+        for actor_id in [*self._still]:
+            await self.thaw(actor_id)
+
+    async def _hold(self, actor_id: str, commands: Sequence[Command]) -> None:
+        async with self._turning:
+            if not commands or actor_id not in self._still:
+                return
+            for command in commands:
+                command.limit.hold()
+            marks = {each.whole_mark for each in commands}
+            sessions = {each.session for each in commands} - {0}
+            since = min(each.since for each in commands)
+            name = f"{self._run_id}.{os.getpid()}.{next(self._numbers)}"
+            standing = await asyncio.to_thread(stand_still, marks, sessions, since, name)
+            self._still[actor_id].append(standing)
 
 
 class Standing(Struct, frozen=True):
