@@ -15,10 +15,11 @@ SEEDS = 1_000
 PART = 50
 # What must happen in so many runs, or they test less than they say.
 KINDS = frozenset(
-    """ActorContinued ActorEnding ActorExpired ActorSettled ActorSpawned BoundExceeded CallAdmitted
+    """ActorContinued ActorEnding ActorExpired ActorPaused ActorReprompted ActorSettled ActorSpawned
+    ActorUnpaused BoundExceeded CallAdmitted
     CallCut CallDeferred DeadlineNeared HouseChanged MessageSent PathsMapped ReportAsked
     ReportChecked RunCancelled RunDraining RunFinished RunOwned RunReopened RunStarted
-    SessionCrashed SpawnRefused ToolReturned TurnRecorded WaitOpened WindDownBegan
+    SessionCrashed SessionHalted SpawnRefused ToolReturned TurnRecorded WaitOpened WindDownBegan
     WrapUpAsked""".split()
 )
 

@@ -182,6 +182,7 @@ class Conductor:
     async def _attempt(self, actor: ActorId) -> None:
         """Run one session; whatever it raises is a crash of its harness, nobody else's."""
         error = "its session ended without a result"
+        begun = self._engine.run.actors.get(actor)
         try:
             await self._session(actor)
         except asyncio.CancelledError:
@@ -190,6 +191,9 @@ class Conductor:
             cause = first_cause(raised)
             error = said(cause)
         one = self._engine.run.actors.get(actor)
+        if one is not begun:
+            # It has settled, and may have begun another stint meanwhile.
+            return
         # Whom a Stop cancels is ending or halting. `Task.cancelling` would not do: before 3.13 a
         # broken TaskGroup leaves it raised.
         if not self._leaving and one is not None and one.ending is None and not one.halting:

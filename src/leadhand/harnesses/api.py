@@ -71,20 +71,20 @@ class ApiHarness:
 
     async def run(self, actor: ActorId) -> None:
         """See `harness.Harness.run`."""
+        one = self.owner.run.actors.get(actor)
         talk = conversation(await self.owner.history(actor))
         if talk.spawned is None:
             raise HarnessError(f"{actor} was never spawned")
-        await _Session(self, actor, talk, talk.spawned).run()
+        await _Session(self, actor, talk, one.stint if one else 0).run()
 
 
 class _Session:
     """One actor's session in this process."""
 
-    def __init__(
-        self, harness: ApiHarness, actor: ActorId, talk: Conversation, spawned: e.ActorSpawned
-    ) -> None:
-        self.h, self.actor, self.talk = harness, actor, talk
-        settings = spawned.settings
+    def __init__(self, harness: ApiHarness, actor: ActorId, talk: Conversation, stint: int) -> None:
+        self.h, self.actor, self.talk, self.stint = harness, actor, talk, stint
+        assert talk.spawned is not None
+        spawned, settings = talk.spawned, talk.spawned.settings
         owner = harness.owner
         self.tools: list[Tool] = harness.toolbox.offered(spawned.role, settings.tools or ())
         self.schemas = harness.toolbox.schemas(self.tools)
@@ -119,9 +119,11 @@ class _Session:
         self.too_long_at = self.brief_at = -1
 
     def live(self) -> Actor | None:
-        """The actor, while it is to go on."""
+        """The actor, while it is to go on in this stint."""
         one = self.h.owner.run.actors.get(self.actor)
-        return one if one is not None and one.ending is None and not one.halting else None
+        if one is None or one.ending is not None or one.halting or one.stint != self.stint:
+            return None
+        return one
 
     async def run(self) -> None:
         """Turn after turn until the actor settles, or is to halt."""
