@@ -45,7 +45,11 @@ class Conversation(Struct):
                 self.spawned = event
                 self.mail.append(Prose(event.prompt))
             case e.ActorContinued() if self.spawned is not None:
-                self.spawned = replace(self.spawned, settings=event.settings)
+                # The state, which makes the event, keeps no long settings: they are as they were.
+                now, before = event.settings, self.spawned.settings
+                system, env = now.system or before.system, now.env or before.env
+                settings = replace(now, system=system, env=env)
+                self.spawned = replace(self.spawned, settings=settings)
             case e.PathsMapped() if self.spawned is not None:
                 settings = moved_settings(self.spawned.settings, event.pairs)
                 self.spawned = replace(self.spawned, settings=settings)

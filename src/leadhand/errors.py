@@ -181,6 +181,36 @@ class NotHolder(Refused):
     default_next_step = "Ask for it with lease_acquire before you go on."
 
 
+class Paused(Refused):
+    """the actor is paused"""
+
+    code = "paused"
+    default_next_step = "It takes no step before it is continued."
+
+
+class NotPaused(Refused):
+    """the actor is not paused"""
+
+    code = "not_paused"
+    default_next_step = (
+        "It works. Send it a message for its next turn, or reprompt it to interrupt this one."
+    )
+
+
+class TurnTooLong(Refused):
+    """the turn has been in flight for longer than its provider keeps a stream"""
+
+    code = "turn_too_long"
+    default_next_step = 'Pause it with the mode "cancel": the turn is asked again on continue.'
+
+
+class MailboxFull(Refused):
+    """the actor has too many unread messages"""
+
+    code = "mailbox_full"
+    default_next_step = "Wait until it has read them with its next call, or say it in fewer."
+
+
 class UnknownModel(Refused):
     """The model is not known."""
 

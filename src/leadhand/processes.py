@@ -23,6 +23,7 @@ from leadhand.domain.variables import expanded
 from leadhand.errors import Bug, HarnessError
 from leadhand.keeper import KEEPER_MARK, RUN_MARK, kill_marked, sweep, ticks_now
 from leadhand.spool import Drain, Spool
+from leadhand.standstill import Freezer, Limit, tidy_groups
 
 ACTOR_MARK = "LEADHAND_ACTOR"
 CALL_MARK = "LEADHAND_CALL"
@@ -82,13 +83,24 @@ class _Doomed(NamedTuple):
 class _Call:
     """One command on its way."""
 
-    def __init__(self, mark: str, spool: Spool) -> None:
-        self.mark, self.spool = mark, spool
+    def __init__(self, mark: str, actor_id: str, spool: Spool) -> None:
+        self.mark, self.actor_id, self.spool = mark, actor_id, spool
+        self.limit = Limit()
         self.since = ticks_now()
         self.process: asyncio.subprocess.Process | None = None
         self.drain: Drain | None = None
         self.output = b""
         self.dropped = 0
+
+    @property
+    def whole_mark(self) -> str:
+        """What its processes carry."""
+        return f"{CALL_MARK}={self.mark}"
+
+    @property
+    def session(self) -> int:
+        """The session of its first process; 0 where there is none."""
+        return self.process.pid if self.process is not None else 0
 
 
 class Processes:
@@ -104,6 +116,8 @@ class Processes:
         self._doomed: list[_Doomed] = []
         self._killing: asyncio.Task[None] | None = None
         self._ending: set[asyncio.Task[None]] = set()
+        self._calls: dict[str, _Call] = {}
+        self._freezer = Freezer(run_id)
         self._live = 0
         self._closed = False
 
@@ -128,7 +142,8 @@ class Processes:
         closed.
         """
         await self._ensure_keeper()
-        call = _Call(f"{os.getpid()}.{time.time_ns()}.{next(self._numbers)}", Spool(keep_bytes))
+        mark = f"{os.getpid()}.{time.time_ns()}.{next(self._numbers)}"
+        call = self._calls[mark] = _Call(mark, actor_id, Spool(keep_bytes))
         begun = time.monotonic()
         timed_out = False
         self._live += 1
@@ -136,14 +151,17 @@ class Processes:
             try:
                 await self._start(call, argv, actor_id, cwd, env, stdin, with_errors)
                 assert call.process is not None
-                async with asyncio.timeout(timeout_secs):
+                async with asyncio.timeout(timeout_secs) as call.limit.timeout:
+                    await self._freezer.join(actor_id, call)
                     await call.process.wait()
             except TimeoutError:
                 timed_out = True
             finally:
+                call.limit.timeout = None
                 await self._end(call)
         finally:
             self._live -= 1
+            del self._calls[mark]
         assert call.process is not None
         return Finished(
             exit_code=None if timed_out else call.process.returncode,
@@ -153,6 +171,17 @@ class Processes:
             timed_out=timed_out,
             duration_ms=round((time.monotonic() - begun) * 1000),
         )
+
+    async def freeze(self, actor_id: str) -> None:
+        """Let an actor's commands stand still, with all that they have started, and their time."""
+        await self._freezer.freeze(actor_id, self._of(actor_id))
+
+    async def thaw(self, actor_id: str) -> None:
+        """Let an actor's commands go on."""
+        await self._freezer.thaw(actor_id, self._of(actor_id))
+
+    def _of(self, actor_id: str) -> list[_Call]:
+        return [each for each in self._calls.values() if each.actor_id == actor_id]
 
     async def adopt(self, timeout_secs: float = _LOCK_SECS) -> int:
         """Wait until the keeper of a dead owner is done, then sweep once more.
@@ -164,7 +193,9 @@ class Processes:
             raise Bug("A run is adopted before its first child is started.")
         lock = await self._lock(timeout_secs)
         try:
-            return await asyncio.to_thread(sweep, self.run_id)
+            swept = await asyncio.to_thread(sweep, self.run_id)
+            tidy_groups(self.run_id)
+            return swept
         finally:
             os.close(lock)
 
@@ -178,6 +209,7 @@ class Processes:
                 code = await _ended(keeper, _CLOSE_SECS)
                 if code != 0:
                     await asyncio.to_thread(sweep, self.run_id)
+        await self._freezer.close()
         for _ in range(round(_CLOSE_SECS / _POLL_SECS)):
             if self._live == 0 and not self._ending:
                 break
@@ -289,6 +321,8 @@ class Processes:
         process, drain = call.process, call.drain
         try:
             if process is not None and process.returncode is None:
+                # What stands still does not hear that it shall end.
+                await self.thaw(call.actor_id)
                 await _ask_to_end(process)
             if drain is not None:
                 drain.read_what_is_there()
@@ -305,10 +339,8 @@ class Processes:
 
     async def _kill(self, call: _Call) -> None:
         """Kill what a call left. Calls that end together share one look through /proc."""
-        session = call.process.pid if call.process is not None else 0
         gone = asyncio.get_running_loop().create_future()
-        mark = f"{CALL_MARK}={call.mark}"
-        self._doomed.append(_Doomed(mark, session, call.since, gone))
+        self._doomed.append(_Doomed(call.whole_mark, call.session, call.since, gone))
         if self._killing is None or self._killing.done():
             self._killing = asyncio.create_task(self._kill_doomed())
         await gone

@@ -13,6 +13,7 @@ from typing import Protocol, runtime_checkable
 
 from leadhand.domain import commands as c
 from leadhand.domain.decide import decide
+from leadhand.domain.ids import ActorId
 from leadhand.domain.manifest import Manifest, Provider
 from leadhand.domain.state import Run
 from leadhand.engine.clock import Clock, SystemClock
@@ -39,6 +40,7 @@ from leadhand.tools.call import Toolbox
 from leadhand.tools.function import missing
 from leadhand.tools.lease import lease_tools
 from leadhand.tools.spawn import spawn_tool
+from leadhand.tools.steer import steer_tools
 from leadhand.tools.store import store_tools
 from leadhand.tools.wait import wait_tools
 from leadhand.tools.work.table import WORK_TOOLS
@@ -232,14 +234,17 @@ class LiveRun:
         """The conductor of this run; the same one each time."""
         if not hasattr(self, "_conductor"):
             placed = PlacedHarness(self.engine, self.workspaces, self._harness())
-            self._conductor = Conductor(self.engine, placed.run, placed.tidy)
+            self._conductor = Conductor(self.engine, placed.run, placed.tidy, self._still)
         return self._conductor
+
+    async def _still(self, actor: ActorId, frozen: bool) -> None:
+        await (self.processes.freeze(actor) if frozen else self.processes.thaw(actor))
 
     def _harness(self) -> ApiHarness:
         engine = self.engine
         tools = [*WORK_TOOLS, web_fetch_tool(web_get), *wait_tools(engine), *worker_tools(engine)]
-        tools += [spawn_tool(engine, self.folder, self.workspaces), *self._own_tools]
-        tools += [*store_tools(engine), *lease_tools(engine)]
+        tools += [spawn_tool(engine, self.folder, self.workspaces), *steer_tools(engine)]
+        tools += [*store_tools(engine), *lease_tools(engine), *self._own_tools]
         if engine.run.manifest is not None:
             tools += missing(engine.run.manifest.tools, self._own_tools)
         return ApiHarness(

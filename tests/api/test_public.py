@@ -11,13 +11,14 @@ from leadhand import api
 NAMES = {
     "Cancelled", "Context", "Cost", "Event", "Leadhand", "LeadhandError", "ManifestError",
     "ModelError", "Refused", "Reply", "Report", "Request", "Result", "RunHandle", "Standing",
-    "StoreError", "TaskRecord", "Tree", "UsageError", "Why", "open", "run", "tool",
+    "Steered", "StoreError", "TaskRecord", "Tree", "UsageError", "Why", "open", "run", "tool",
 }  # fmt: skip
 # What each of the classes that do something promises.
 METHODS = {
     leadhand.Leadhand: {"dispatch", "resume", "run", "list", "start", "take_up", "run_dir"},
     leadhand.RunHandle: {
         *("status", "events", "result", "drain", "cancel", "why", "tree", "cost", "suspend"),
+        *("pause", "continue_", "reprompt", "send"),
         *("begin", "ended", "failure", "task"),
     },
     leadhand.Result: {

@@ -34,6 +34,7 @@ from leadhand.testing import clock
 from leadhand.tool import Caller, Effect, Role, Tool
 from leadhand.tools.call import Toolbox
 from leadhand.tools.spawn import spawn_tool
+from leadhand.tools.steer import steer_tools
 from leadhand.tools.wait import wait_tools
 from leadhand.tools.workers import worker_tools
 from leadhand.wiring import RunBlobs
@@ -122,6 +123,7 @@ class Owner:
         if asked is not None:
             await engine.submit(c.StartRun(RUN, asked))
         tools = [spawn_tool(engine, Folder(base)), *wait_tools(engine), *worker_tools(engine)]
+        tools += steer_tools(engine)
         tools += [self.deed("Look", "reads"), self.deed("Touch", "effects")]
         model = ScriptedModel(self.answer)
         harness = ApiHarness(

@@ -3,6 +3,7 @@
 from leadhand.domain import commands as c
 from leadhand.domain import events as e
 from leadhand.domain.ids import ROOT
+from leadhand.domain.rules import message
 from tests.rules.world import World
 
 
@@ -65,3 +66,12 @@ def test_no_number_is_used_again_by_the_next_stint() -> None:
     world.do(c.OwnRun(2, "next"))
     world.do(c.ReopenRun())
     assert [each.number for each in world.actor().mail] == [2]
+
+
+def test_only_what_was_sent_or_asks_for_more_keeps_an_actor_from_ending() -> None:
+    world = World()
+    world.do(c.DrainRun())
+    assert not message.asks_more(world.actor())
+    world.do(c.SendMessage(ROOT, "hello"))
+    assert message.asks_more(world.actor())
+    assert message.sent_more(world.actor())

@@ -15,11 +15,12 @@ SEEDS = 1_000
 PART = 50
 # What must happen in so many runs, or they test less than they say.
 KINDS = frozenset(
-    """ActorContinued ActorEnding ActorExpired ActorSettled ActorSpawned BoundExceeded CallAdmitted
-    CallCut CallDeferred DeadlineNeared EntryPut HouseChanged LeaseExpired LeaseGranted LeaseLeft
-    LeaseReleased LeaseRenewed MessageSent PathsMapped ReportAsked
+    """ActorContinued ActorEnding ActorExpired ActorPaused ActorReprompted ActorSettled ActorSpawned
+    ActorUnpaused BoundExceeded CallAdmitted CallCut CallDeferred DeadlineNeared EntryPut
+    HouseChanged LeaseExpired LeaseGranted LeaseLeft LeaseReleased LeaseRenewed MessageSent
+    PathsMapped ReportAsked
     ReportChecked RunCancelled RunDraining RunFinished RunOwned RunReopened RunStarted
-    SessionCrashed SpawnRefused ToolReturned TurnRecorded WaitOpened WindDownBegan
+    SessionCrashed SessionHalted SpawnRefused ToolReturned TurnRecorded WaitOpened WindDownBegan
     WrapUpAsked""".split()
 )
 

@@ -26,6 +26,7 @@ from leadhand.tool import Caller, Role, Tool
 from leadhand.tools.call import Toolbox
 from leadhand.tools.lease import lease_tools
 from leadhand.tools.spawn import spawn_tool
+from leadhand.tools.steer import steer_tools
 from leadhand.tools.store import store_tools
 from leadhand.tools.wait import wait_tools
 from leadhand.tools.work.table import WORK_TOOLS
@@ -44,16 +45,9 @@ class Calling:
         self.engine, self.store, self.root = engine, store, root
         self.folder = Folder(root.parent / "run")
         orchestration = [spawn_tool(engine, self.folder), *wait_tools(engine)]
-        self.toolbox = Toolbox(
-            [
-                *WORK_TOOLS,
-                *orchestration,
-                *worker_tools(engine),
-                *store_tools(engine),
-                *lease_tools(engine),
-                *extra,
-            ]
-        )
+        orchestration += [*worker_tools(engine), *steer_tools(engine)]
+        orchestration += [*store_tools(engine), *lease_tools(engine)]
+        self.toolbox = Toolbox([*WORK_TOOLS, *orchestration, *extra])
         self.numbers = 0
 
     def caller(self, actor: str = ROOT, role: Role = "lead", call: str = "") -> Caller:

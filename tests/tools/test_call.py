@@ -23,7 +23,8 @@ from tests.tools.lead_kit import Calling, leading
 EVERYONE: frozenset[Role] = frozenset({"lead", "sublead", "worker"})
 ORCHESTRATION = {
     *("spawn_worker", "wait_actor", "wait_for_any", "list_workers"),
-    *("worker_status", "cancel_worker", "house_rules"),
+    *("worker_status", "cancel_worker", "house_rules", "send"),
+    *("pause_worker", "continue_worker", "reprompt_worker"),
 }
 SHARED = {
     *("kv_get", "kv_set", "kv_cas", "kv_list", "kv_wait"),

@@ -4,7 +4,7 @@ Stable are the names in `leadhand.__all__` and what they say of themselves. Noth
 """
 
 from leadhand.api.client import Leadhand, open, run  # noqa: A004 (the names that users know)
-from leadhand.api.handle import Cancelled, RunHandle
+from leadhand.api.handle import Cancelled, RunHandle, Steered
 from leadhand.api.happened import Event
 from leadhand.api.result import Result
 from leadhand.api.standing import Standing
@@ -41,6 +41,7 @@ __all__ = [
     "Result",
     "RunHandle",
     "Standing",
+    "Steered",
     "StoreError",
     "TaskRecord",
     "Tree",

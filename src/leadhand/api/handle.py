@@ -4,27 +4,32 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Literal, TypeVar
 
 from msgspec import Struct
 
 from leadhand.api.happened import Event, happened
 from leadhand.api.look import look
 from leadhand.api.names import actor_named
-from leadhand.api.orders import cancelling, deliver, letter
+from leadhand.api.orders import cancelling, deliver, letter, steered
 from leadhand.api.result import Ending, Result, ending, result
 from leadhand.api.standing import Standing, standing
 from leadhand.domain import commands as c
 from leadhand.domain.clock import Now
 from leadhand.domain.evolve import evolve
-from leadhand.domain.ids import ROOT
+from leadhand.domain.ids import ROOT, ActorId
 from leadhand.domain.state import Run
 from leadhand.engine import log
+from leadhand.engine.inbox import Mailable
 from leadhand.engine.log import Stamped
 from leadhand.errors import StoreError, UsageError
 from leadhand.folder import Folder
 from leadhand.store import Store
 from leadhand.views import cost, tree, why, why_run
 from leadhand.wiring import LiveRun
+
+Steering = c.PauseActor | c.ContinueActor | c.RepromptActor | c.SendMessage
+Order = TypeVar("Order", bound=Mailable)
 
 WATCH_SECS = 0.25
 ROWS = 1_000
@@ -33,6 +38,14 @@ ROWS = 1_000
 class Cancelled(Struct, frozen=True):
     """What was cancelled: an actor's path, or `run ID`. by_owner: whether a process that works on
     the run did it; where nobody does, the run settles when it is resumed."""
+
+    what: str
+    by_owner: bool
+
+
+class Steered(Struct, frozen=True):
+    """Whom an order reached: an actor's path, or `run ID`. by_owner: as in `Cancelled`; where
+    nobody works on the run, the order takes effect when it is resumed."""
 
     what: str
     by_owner: bool
@@ -102,16 +115,52 @@ class RunHandle:
         actor or the owner of the run gives no answer.
         """
         reason = reason or "cancelled by the operator"
-        if (live := self._mine()) is not None:
-            order = cancelling(live.engine.run, actor, reason)
-            with suppress(StoreError):
-                await live.engine.submit(order)
-                return self._cancelled(order, by_owner=True)
-            # This process has just let go of the run.
-            await self._quiet()
-        order = cancelling(await log.fold(self.store, self.id), actor, reason)
-        by_owner = await deliver(self.store, self.id, letter(order))
-        return self._cancelled(order, by_owner=by_owner)
+        order, by_owner = await self._ordered(lambda run: cancelling(run, actor, reason))
+        what = order.actor if isinstance(order, c.CancelActor) else f"run {self.id}"
+        return Cancelled(what, by_owner)
+
+    async def pause(
+        self,
+        actor: str | None = None,
+        *,
+        freeze: bool = False,
+        subtree: bool = False,
+        reason: str = "",
+    ) -> Steered:
+        """Let an actor (root/W3, W3 or a label) take no further step until it is continued; with
+        subtree all below it too, without an actor everybody. freeze: sessions and commands stand
+        still where they are; else turns are stopped, and asked again on continue.
+
+        Raises Refused where one is settled or cannot be frozen, UsageError as `cancel` does.
+        """
+        mode: Literal["cancel", "freeze"] = "freeze" if freeze else "cancel"
+        whole = subtree or actor is None
+        return await self._steered(
+            actor, lambda found: c.PauseActor(found, mode, reason, subtree=whole)
+        )
+
+    async def continue_(
+        self, actor: str | None = None, prompt: str = "", *, subtree: bool = False
+    ) -> Steered:
+        """Let a paused actor go on, with subtree all below it too, without an actor everybody; or
+        a settled worker for another stint, with its whole conversation. prompt: what the actor is
+        told. Raises Refused where nobody is paused, UsageError as `cancel` does."""
+        whole = subtree or actor is None
+        return await self._steered(
+            actor, lambda found: c.ContinueActor(found, prompt, subtree=whole)
+        )
+
+    async def reprompt(self, actor: str, prompt: str) -> Steered:
+        """Interrupt an actor's turn now, with the tools that it runs, or its pause; it goes on with
+        this prompt. Raises Refused where it has settled, UsageError as `cancel` does."""
+        return await self._steered(actor, lambda found: c.RepromptActor(found, prompt))
+
+    async def send(self, actor: str | None, message: str, *, subtree: bool = False) -> Steered:
+        """Leave a message that an actor reads with its next turn; with subtree all below it too,
+        without an actor everybody. Raises Refused where it has settled or has not read too many,
+        UsageError as `cancel` does."""
+        whole = subtree or actor is None
+        return await self._steered(actor, lambda found: c.SendMessage(found, message, whole))
 
     async def why(self, actor: str | None = None) -> list[why.Why]:
         """Why an actor waits, failed or never started, in sentences; without one, the run, and
@@ -204,9 +253,21 @@ class RunHandle:
         run, scene = await look(self.store, self.id, self._run_dir)
         return run, scene.now
 
-    def _cancelled(self, order: c.CancelActor | c.CancelRun, *, by_owner: bool) -> Cancelled:
-        what = order.actor if isinstance(order, c.CancelActor) else f"run {self.id}"
-        return Cancelled(what, by_owner)
+    async def _steered(self, actor: str | None, made: Callable[[ActorId], Steering]) -> Steered:
+        order, by_owner = await self._ordered(lambda run: made(steered(run, actor)))
+        return Steered(f"run {self.id}" if actor is None else order.actor, by_owner)
+
+    async def _ordered(self, made: Callable[[Run], Order]) -> tuple[Order, bool]:
+        """Have an order carried out, and whether an owner did it. Raises Refused, UsageError."""
+        if (live := self._mine()) is not None:
+            order = made(live.engine.run)
+            with suppress(StoreError):
+                await live.engine.submit(order)
+                return order, True
+            # This process has just let go of the run.
+            await self._quiet()
+        order = made(await log.fold(self.store, self.id))
+        return order, await deliver(self.store, self.id, letter(order))
 
 
 async def work(live: LiveRun) -> Ending:

@@ -7,6 +7,7 @@ import time
 from leadhand import wiring
 from leadhand.api.names import actor_named
 from leadhand.domain import commands as c
+from leadhand.domain.ids import ROOT, ActorId
 from leadhand.domain.money import from_usd
 from leadhand.domain.places import Pairs
 from leadhand.domain.rules.run import over
@@ -32,6 +33,15 @@ def cancelling(run: Run, actor: str | None, reason: str) -> c.CancelActor | c.Ca
     if actor is None:
         return c.CancelRun(reason)
     return c.CancelActor(actor_named(run, actor), reason)
+
+
+def steered(run: Run, actor: str | None) -> ActorId:
+    """The actor that is meant, the root where none is named. Raises UsageError, Settled."""
+    if run.status is None:
+        raise UsageError("the run never began: there is nobody in it")
+    if over(run):
+        raise Settled(f"run {run.id} is already finished: {run.status}")
+    return ROOT if actor is None else actor_named(run, actor)
 
 
 def letter(order: Mailable) -> Letter:

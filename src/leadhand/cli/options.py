@@ -8,6 +8,7 @@ from typing import TypeVar
 import click
 
 from leadhand import api, wiring
+from leadhand.api.names import resume_command
 
 T = TypeVar("T")
 
@@ -29,6 +30,7 @@ run_dir_option = click.option(
     callback=_run_dir,
     help="The folder of the runs. [LEADHAND_RUN_DIR, else ~/.leadhand/runs]",
 )
+subtree_option = click.option("--subtree", is_flag=True, help="The actor and all below it.")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
 
 
@@ -50,3 +52,11 @@ async def with_run(run_dir: Path, name: str, work: Callable[[api.RunHandle], Awa
     """Find the run that a name means, and work on it."""
     async with api.open(run_dir) as leadhand:
         return await work(await leadhand.run(name))
+
+
+def told(deed: str, found: api.Steered, run_id: str, run_dir: Path) -> str:
+    """What came of an order."""
+    if found.by_owner:
+        return f"{deed} {found.what}."
+    then = resume_command(run_id, run_dir)
+    return f"{deed} {found.what}. Nobody runs the run: it shows at `{then}`."

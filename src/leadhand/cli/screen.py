@@ -22,6 +22,7 @@ LAST_ROWS = 50
 # Below these widths go, one after another: turns; labels; costs and times.
 TURNS_WIDTH, LABELS_WIDTH, NUMBERS_WIDTH = 90, 60, 45
 STATES = {"Success": "green", "queued": "bright_black", "running": "cyan", "cancelling": "yellow"}
+STATES |= dict.fromkeys(("paused", "frozen"), "magenta")
 
 
 class Screen:

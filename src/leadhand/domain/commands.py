@@ -207,6 +207,56 @@ class SpawnActor(Struct, frozen=True, tag=True):
     settings: Settings = Settings()
 
 
+# --- steer
+
+
+class PauseActor(Struct, frozen=True, tag=True):
+    """Let an actor take no further step until it is continued. cancel: its session is stopped;
+    freeze: it and its commands stand still. subtree: all below it as well."""
+
+    actor: ActorId
+    mode: Literal["cancel", "freeze"] = "cancel"
+    reason: str = ""
+    subtree: bool = False
+    by: str = "operator"
+
+
+class ContinueActor(Struct, frozen=True, tag=True):
+    """Let a paused actor go on; or a settled one, with its whole conversation. prompt: what it is
+    told. call: the tool call that asks, if one does."""
+
+    actor: ActorId
+    prompt: str = ""
+    subtree: bool = False
+    by: str = "operator"
+    call: CallId = CallId("")
+
+
+class RepromptActor(Struct, frozen=True, tag=True):
+    """Interrupt an actor's turn now; it goes on with this prompt."""
+
+    actor: ActorId
+    prompt: str
+    by: str = "operator"
+    call: CallId = CallId("")
+
+
+class SendMessage(Struct, frozen=True, tag=True):
+    """Leave a message that an actor reads with its next call."""
+
+    actor: ActorId
+    text: str
+    subtree: bool = False
+    by: str = "operator"
+    call: CallId = CallId("")
+
+
+class RecordHalted(Struct, frozen=True, tag=True):
+    """No session of an actor runs that was to be stopped."""
+
+    actor: ActorId
+
+
 # --- task
 
 
@@ -331,6 +381,11 @@ Command = (
     | ReopenRun
     | FinishRun
     | SpawnActor
+    | PauseActor
+    | ContinueActor
+    | RepromptActor
+    | SendMessage
+    | RecordHalted
     | StartTask
     | SkipTasks
     | RecordTurn

@@ -18,6 +18,7 @@ from leadhand.domain.rules import (
     paths,
     run,
     spawn,
+    steer,
     task,
     turn,
     wait,
@@ -63,6 +64,12 @@ DECIDE: dict[type, Rule] = {
     c.FinishRun: run.finish,
     # --- spawn
     c.SpawnActor: spawn.spawn,
+    # --- steer
+    c.PauseActor: steer.pause,
+    c.ContinueActor: steer.continue_,
+    c.RepromptActor: steer.reprompt,
+    c.SendMessage: steer.send,
+    c.RecordHalted: steer.halted,
     # --- task
     c.StartTask: spawn.start_task,
     c.SkipTasks: task.skip,

@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable, Iterator
 from leadhand.domain import effects as fx
 from leadhand.domain.clock import Now
 from leadhand.domain.ids import ActorId
-from leadhand.domain.rules import actor, deadline, lease, run, workspace
+from leadhand.domain.rules import actor, deadline, lease, pause, run, workspace
 from leadhand.domain.state import Run
 
 
@@ -14,22 +14,26 @@ def due(
     alive: Collection[ActorId],
     now: Now,
     touched: Iterable[ActorId] | None = None,
+    frozen: Collection[ActorId] = (),
 ) -> list[fx.Effect]:
     """The effects that are due: of the touched actors, or of all.
 
-    alive: the actors whose sessions run in this process. Idempotent: what is done is not due.
+    alive: the actors whose sessions run in this process; frozen: those whose commands stand still.
+    Idempotent: what is done is not due.
     """
     effects = list(run.due(state, alive, now))
     if any(isinstance(effect, fx.Suspend) for effect in effects):
         return effects
     effects += lease.grants_due(state)
     if touched is None:
-        touched = dict.fromkeys((*state.actors, *state.workspaces))
+        touched = dict.fromkeys((*state.actors, *state.workspaces, *frozen))
     for actor_id in touched:
         one = state.actors.get(actor_id)
         if one is None:
+            effects += [fx.Thaw(actor_id)] if actor_id in frozen else []
             effects += workspace.due(state, actor_id)
         else:
+            effects += pause.due(one, alive, frozen)
             effects += actor.due(state, one, alive, now)
             effects += deadline.due(state, one, alive, now)
             effects += lease.due(state, one, now)

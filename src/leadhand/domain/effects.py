@@ -18,6 +18,18 @@ class Stop(Struct, frozen=True):
     actor: ActorId
 
 
+class Freeze(Struct, frozen=True):
+    """Let the actor's commands stand still. At least once: what stands still, stands still."""
+
+    actor: ActorId
+
+
+class Thaw(Struct, frozen=True):
+    """Let the actor's commands go on. At least once: what goes on, goes on."""
+
+    actor: ActorId
+
+
 class Tidy(Struct, frozen=True):
     """Remove the settled actor's worktree if nothing of it would be lost. At least once: what is
     gone is not looked for."""
@@ -35,4 +47,4 @@ class Suspend(Struct, frozen=True):
     """End every session, settle nothing, let go of the run. At least once."""
 
 
-Effect = Launch | Stop | Tidy | Submit | Suspend
+Effect = Launch | Stop | Freeze | Thaw | Tidy | Submit | Suspend

@@ -66,10 +66,13 @@ class ActorSettled(Event, frozen=True):
 
 
 class ActorContinued(Event, frozen=True):
-    """A settled actor begins another stint, with its whole conversation."""
+    """A settled actor begins another stint, with its whole conversation. settings: over its
+    earlier ones. envelope, estimate: as for a spawn; the estimate counts from its first stint."""
 
     settings: Settings = Settings()
     slice: int = 0
+    envelope: int | None = None
+    estimate: int = 0
 
 
 class ExitLate(Event, frozen=True):
@@ -122,12 +125,14 @@ class HouseChanged(Event, frozen=True):
 
 
 class MessageSent(Event, frozen=True):
-    """A message waits for the actor's next call. number: counts the actor's messages."""
+    """A message waits for the actor's next call. number: counts the actor's messages. call: the
+    tool call by which it was sent, if one was."""
 
     number: int = 0
     sender: str = ""
     kind: str = ""
     text: str = ""
+    call: CallId = CallId("")
 
 
 # --- paths
@@ -138,6 +143,34 @@ class PathsMapped(Event, frozen=True):
     second now; without an actor, what the manifest names."""
 
     pairs: tuple[tuple[str, str], ...] = ()
+
+
+# --- pause
+
+
+class ActorPaused(Event, frozen=True):
+    """An actor takes no further step. cancel: its session is stopped; freeze: it stands still."""
+
+    mode: Literal["cancel", "freeze"] = "cancel"
+    by: str = ""
+    reason: str = ""
+
+
+class ActorUnpaused(Event, frozen=True):
+    """A paused actor goes on. call: the tool call that asked for it, if one did."""
+
+    by: str = ""
+    call: CallId = CallId("")
+
+
+class ActorReprompted(Event, frozen=True):
+    """An actor's turn was interrupted, for a message that it reads next."""
+
+    by: str = ""
+
+
+class SessionHalted(Event, frozen=True):
+    """The session of a paused or reprompted actor is stopped."""
 
 
 # --- report

@@ -18,6 +18,7 @@ from leadhand.domain.rules import (
     message,
     pace,
     paths,
+    pause,
     report,
     run,
     spawn,
@@ -77,6 +78,11 @@ EVOLVE: dict[type, tuple[Fold, ...]] = {
     e.RunUnparked: (pace.evolve_unparked,),
     # --- paths
     e.PathsMapped: (paths.evolve_mapped,),
+    # --- pause
+    e.ActorPaused: (pause.evolve_paused,),
+    e.ActorUnpaused: (pause.evolve_unpaused,),
+    e.ActorReprompted: (pause.evolve_reprompted,),
+    e.SessionHalted: (pause.evolve_halted,),
     # --- report
     e.ReportAsked: (report.evolve_asked,),
     e.ReportChecked: (report.evolve_checked,),

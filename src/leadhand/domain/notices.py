@@ -55,6 +55,10 @@ REOPENED = (
     "This run was drained and has now been resumed by the operator. Go on with the work that was "
     "left. Workers that were stopped are listed as settled; spawn new ones where you need them."
 )
+CONTINUED = (
+    "You are continued: go on with your task as far as it is not done, and then give your final "
+    "answer."
+)
 NO_REPORT = """\
 Your last message is not a final report. Write it now, with exactly these sections in this order \
 and no text after it:

@@ -9,7 +9,7 @@ from msgspec import Struct, field
 
 from leadhand.domain.events import Limit, RunStatus, Status
 from leadhand.domain.ids import ActorId, CallId
-from leadhand.domain.manifest import TASKS_PARALLEL, HouseRules, Manifest
+from leadhand.domain.manifest import TASKS_PARALLEL, HouseRules, Manifest, Settings
 from leadhand.domain.money import Price, Usage
 from leadhand.domain.shared_state import Entry as Entry
 from leadhand.domain.shared_state import Layer as Layer
@@ -30,7 +30,7 @@ class Ending(Struct):
 
 class Record(Struct):
     """A settled actor. final_seq: the event that holds its last words. start and end in both
-    hands of the clock, milliseconds."""
+    hands of the clock, milliseconds. settings: all but its longest, for another stint."""
 
     id: ActorId
     parent: ActorId
@@ -53,6 +53,7 @@ class Record(Struct):
     message_count: int
     context_tokens: int
     price: Price
+    settings: Settings = Settings()
 
 
 # --- budget
@@ -129,6 +130,18 @@ class Parked(Struct):
     until: int
 
 
+# --- pause
+
+
+class Pause(Struct):
+    """A live actor takes no step. since: run_ms."""
+
+    mode: Literal["cancel", "freeze"]
+    since: int
+    by: str
+    reason: str
+
+
 # --- task
 
 
@@ -151,13 +164,14 @@ class Tasks(Struct):
 
 
 class OpenTool(Struct):
-    """A tool call that has not returned. since: run_ms."""
+    """A tool call that has not returned. since: run_ms. done: what it asks for has happened."""
 
     call: CallId
     tool: str
     effect: str
     step: str
     since: int
+    done: bool = False
 
 
 # --- wait
@@ -203,7 +217,8 @@ class Actor(Struct):
     Times are run_ms; None has not come. compact_above: tokens; compacted_turn: how many turns it
     had taken when its conversation was compacted last. unfinished: answers in a row that were no
     end. deeds: what its open calls have done that must not be done twice: the version that one
-    wrote, the fence that one released. leases: the keys of those it holds."""
+    wrote, the fence that one released. leases: the keys of those it holds. halting: why its session
+    is to be stopped before anything else of it starts."""
 
     id: ActorId
     parent: ActorId
@@ -257,6 +272,9 @@ class Actor(Struct):
     report_asked: bool = False
     last_step: str = ""
     last_words: str = ""
+    settings: Settings = Settings()
+    paused: Pause | None = None
+    halting: Literal["", "pause", "reprompt"] = ""
 
     def may_wait_until(self, now_ms: int, secs: int | None) -> int:
         """Until when (run_ms) a wait of so many seconds lasts; its own time is the longest."""
@@ -336,6 +354,17 @@ class Run(Struct):
     def house(self) -> HouseRules:
         """The house rules of this run."""
         return self.manifest.house if self.manifest else HouseRules()
+
+    def open_tool(self, actor: str, call: CallId) -> OpenTool | None:
+        """A tool call that has not returned."""
+        one = self.actors.get(ActorId(actor))
+        return one.tools.get(call) if one else None
+
+    def done(self, actor: str, call: CallId) -> None:
+        """Remember that what an open tool call asks for has happened, in case it is made again."""
+        tool = self.open_tool(actor, call)
+        if tool is not None:
+            tool.done = True
 
     def live(self, actor: ActorId) -> Actor:
         """The live actor of this id. Raises UnknownActor."""

@@ -22,6 +22,8 @@ END_SECS = 5.0
 NEW_OBJECTS_MAX = 50_000
 
 Session = Callable[[ActorId], Coroutine[Any, Any, None]]
+# Lets an actor's commands stand still (True) or go on (False).
+Still = Callable[[ActorId, bool], Coroutine[Any, Any, None]]
 # Removes a settled actor's workspace, or says why it stays.
 Tidy = Callable[[ActorId], Coroutine[Any, Any, str]]
 
@@ -31,11 +33,24 @@ async def nothing_to_tidy(actor: ActorId) -> str:
     raise Bug(f"{actor} has no workspace")
 
 
+async def nothing_to_still(actor: ActorId, frozen: bool) -> None:
+    """Freezes where no actor has commands."""
+
+
 class Conductor:
     """Performs the effects of one run until it is finished or suspended."""
 
-    def __init__(self, engine: Engine, session: Session, tidy: Tidy = nothing_to_tidy) -> None:
-        self._engine, self._session, self._tidy = engine, session, tidy
+    def __init__(
+        self,
+        engine: Engine,
+        session: Session,
+        tidy: Tidy = nothing_to_tidy,
+        still: Still = nothing_to_still,
+    ) -> None:
+        self._engine, self._session, self._tidy, self._still = engine, session, tidy, still
+        # Whose commands stand still, or are about to; and the last change of each on its way.
+        self._frozen: dict[ActorId, None] = {}
+        self._stilling: dict[ActorId, asyncio.Task[None]] = {}
         self._sessions: dict[ActorId, asyncio.Task[None]] = {}
         self._tidying: dict[ActorId, asyncio.Task[None]] = {}
         self._stopping: set[ActorId] = set()
@@ -83,7 +98,8 @@ class Conductor:
         if full:
             self._next_full_pass = now.run_ms + FULL_PASS_MS
         touched, self._touched = self._touched, {}
-        effects = due(self._engine.run, self._sessions.keys(), now, None if full else touched)
+        alive, frozen = self._sessions.keys(), self._frozen.keys()
+        effects = due(self._engine.run, alive, now, None if full else touched, frozen)
         for actor in [*self._engine.run.actors] if full else touched:
             self._schedule(actor, timers(self._engine.run, actor), now.run_ms)
         self._schedule("", timers(self._engine.run, None), now.run_ms)
@@ -127,6 +143,12 @@ class Conductor:
                 if actor in self._sessions and actor not in self._stopping:
                     self._stopping.add(actor)
                     self._sessions[actor].cancel()
+            case fx.Freeze(actor):
+                self._frozen[actor] = None
+                self._change(actor, frozen=True)
+            case fx.Thaw(actor):
+                self._frozen.pop(actor, None)
+                self._change(actor, frozen=False)
             case fx.Tidy(actor):
                 if actor not in self._tidying:
                     task = asyncio.create_task(self._tidied(actor), name=f"tidying {actor}")
@@ -138,9 +160,29 @@ class Conductor:
             case fx.Suspend():
                 self.suspend()
 
+    def _change(self, actor: ActorId, *, frozen: bool) -> None:
+        """Let an actor's commands stand still or go on, after what was asked of it before."""
+        before = self._stilling.get(actor)
+
+        async def change() -> None:
+            if before is not None:
+                await asyncio.wait([before])
+            # What cannot be stopped goes on, as it would have without us.
+            with suppress(OSError):
+                await self._still(actor, frozen)
+
+        task = asyncio.create_task(change(), name=f"standing still: {actor}")
+        self._stilling[actor] = task
+        task.add_done_callback(lambda task: self._changed(actor, task))
+
+    def _changed(self, actor: ActorId, task: asyncio.Task[None]) -> None:
+        if self._stilling.get(actor) is task:
+            del self._stilling[actor]
+
     async def _attempt(self, actor: ActorId) -> None:
         """Run one session; whatever it raises is a crash of its harness, nobody else's."""
         error = "its session ended without a result"
+        begun = self._engine.run.actors.get(actor)
         try:
             await self._session(actor)
         except asyncio.CancelledError:
@@ -149,9 +191,12 @@ class Conductor:
             cause = first_cause(raised)
             error = said(cause)
         one = self._engine.run.actors.get(actor)
-        # Whom a Stop cancels is ending. `Task.cancelling` would not do: before 3.13 a broken
-        # TaskGroup leaves it raised.
-        if not self._leaving and one is not None and one.ending is None:
+        if one is not begun:
+            # It has settled, and may have begun another stint meanwhile.
+            return
+        # Whom a Stop cancels is ending or halting. `Task.cancelling` would not do: before 3.13 a
+        # broken TaskGroup leaves it raised.
+        if not self._leaving and one is not None and one.ending is None and not one.halting:
             with suppress(StoreError):
                 await self._engine.submit(c.RecordCrash(actor, error))
 
@@ -178,7 +223,8 @@ class Conductor:
 
     async def _end_sessions(self) -> None:
         self._leaving = True
-        while tasks := [*self._sessions.values(), *self._tidying.values()]:
+        stilling = self._stilling
+        while tasks := [*self._sessions.values(), *self._tidying.values(), *stilling.values()]:
             for task in tasks:
                 task.cancel()
             # One that does not hear is told again.

@@ -12,7 +12,15 @@ from leadhand.store import Letter, Store
 
 POLL_SECS = 0.1
 
-Mailable = c.CancelActor | c.CancelRun | c.DrainRun
+Mailable = (
+    c.CancelActor
+    | c.CancelRun
+    | c.DrainRun
+    | c.PauseActor
+    | c.ContinueActor
+    | c.RepromptActor
+    | c.SendMessage
+)
 _decoder: msgspec.json.Decoder[Mailable] = msgspec.json.Decoder(Mailable)
 
 

@@ -13,6 +13,8 @@ from leadhand.domain import commands as c
 from leadhand.domain import events as e
 from leadhand.domain.estimates import text_tokens
 from leadhand.domain.ids import ActorId, CallId, as_file_name
+from leadhand.domain.rules.message import asks_more
+from leadhand.domain.rules.pause import frozen
 from leadhand.domain.state import Actor
 from leadhand.errors import BudgetExceeded, HarnessError, ModelError, Refused
 from leadhand.harness import ModelRoad, Owner, Recorded, ToolRoad
@@ -22,9 +24,9 @@ from leadhand.tool import Blobs, Caller, Tool
 
 RETRIES_MAX = 3
 INTERRUPTED = (
-    "interrupted, outcome unknown: the process that ran this call died. Check before you repeat it."
+    "interrupted, outcome unknown: the process that ran this call died, or you were paused. Check "
+    "before you repeat it."
 )
-ASKS_MORE = ("report", "reopened", "cut", "empty")
 # Characters of a result or a text in a conversation that is longer than its model can read.
 BRIEF_MAX = 2_000
 # What stands around a summary.
@@ -69,20 +71,20 @@ class ApiHarness:
 
     async def run(self, actor: ActorId) -> None:
         """See `harness.Harness.run`."""
+        one = self.owner.run.actors.get(actor)
         talk = conversation(await self.owner.history(actor))
         if talk.spawned is None:
             raise HarnessError(f"{actor} was never spawned")
-        await _Session(self, actor, talk, talk.spawned).run()
+        await _Session(self, actor, talk, one.stint if one else 0).run()
 
 
 class _Session:
     """One actor's session in this process."""
 
-    def __init__(
-        self, harness: ApiHarness, actor: ActorId, talk: Conversation, spawned: e.ActorSpawned
-    ) -> None:
-        self.h, self.actor, self.talk = harness, actor, talk
-        settings = spawned.settings
+    def __init__(self, harness: ApiHarness, actor: ActorId, talk: Conversation, stint: int) -> None:
+        self.h, self.actor, self.talk, self.stint = harness, actor, talk, stint
+        assert talk.spawned is not None
+        spawned, settings = talk.spawned, talk.spawned.settings
         owner = harness.owner
         self.tools: list[Tool] = harness.toolbox.offered(spawned.role, settings.tools or ())
         self.schemas = harness.toolbox.schemas(self.tools)
@@ -117,12 +119,33 @@ class _Session:
         self.too_long_at = self.brief_at = -1
 
     def live(self) -> Actor | None:
-        """The actor, while it is to go on."""
+        """The actor, while it is to go on in this stint."""
         one = self.h.owner.run.actors.get(self.actor)
-        return one if one is not None and one.ending is None else None
+        if one is None or one.ending is not None or one.halting or one.stint != self.stint:
+            return None
+        return one
 
     async def run(self) -> None:
-        """Turn after turn until the actor settles."""
+        """Turn after turn until the actor settles, or is to halt."""
+        try:
+            await self.work()
+        finally:
+            await asyncio.shield(self.keep())
+
+    async def keep(self) -> None:
+        """Record the results that would have gone with a next call, if that does not come."""
+        one = self.h.owner.run.actors.get(self.actor)
+        if one is None or not one.halting:
+            return
+        for each in self.fresh:
+            if each.id in one.tools:
+                result = c.RecordToolResult(
+                    self.actor, CallId(each.id), each.content, each.is_error
+                )
+                await self.h.owner.submit(result)
+
+    async def work(self) -> None:
+        """Turn after turn."""
         await self.recover()
         while (actor := self.live()) is not None:
             try:
@@ -134,11 +157,19 @@ class _Session:
                 await self.model_failed(error)
                 continue
             self.failures = 0
+            await self.thawed()
             uses = [block for block in answer.blocks if isinstance(block, ToolUse)]
             if uses and not self.final():
                 await self.run_tools(uses)
                 continue
             await self.end()
+
+    async def thawed(self) -> None:
+        """Wait while the actor is frozen: what it has answered leads to nothing before."""
+        with self.h.owner.watching(self.actor) as changed:
+            while (actor := self.live()) is not None and frozen(actor):
+                changed.clear()
+                await changed.wait()
 
     def final(self) -> bool:
         """Whether the turn just taken was the actor's last."""
@@ -167,7 +198,7 @@ class _Session:
         """The last answer was durable and called no tool: it is the final one, unless the actor
         has been given more to read."""
         actor = self.live()
-        if actor is not None and not any(each.kind in ASKS_MORE for each in actor.mail):
+        if actor is not None and not asks_more(actor):
             await self.end()
 
     async def turn(self, actor: Actor) -> Answer:

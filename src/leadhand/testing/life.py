@@ -2,10 +2,11 @@
 
 import asyncio
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from leadhand.domain import commands as c
-from leadhand.domain.ids import ActorId
+from leadhand.domain.ids import ROOT, ActorId
 from leadhand.domain.rules.run import over
 from leadhand.domain.state import Run
 from leadhand.engine.conductor import Conductor
@@ -29,6 +30,7 @@ from leadhand.testing.world import World
 from leadhand.tools.call import Toolbox
 from leadhand.tools.lease import lease_tools
 from leadhand.tools.spawn import spawn_tool
+from leadhand.tools.steer import steer_tools
 from leadhand.tools.store import store_tools
 from leadhand.tools.wait import wait_tools
 from leadhand.tools.workers import worker_tools
@@ -36,6 +38,8 @@ from leadhand.wiring import RunBlobs
 
 NOWHERE = Path("/simulated")
 DEATH_MS = 3_600_000
+# After how long the operator looks for what is paused.
+PATIENCE_SECS = 97.0
 
 
 class Life:
@@ -49,6 +53,7 @@ class Life:
         self._store = WitnessStore(memory, RUN, dice, plan.disk_ms, fails_at, plan.after_all)
         self._wall_ms = WALL_MS + number * dice.choice((-1, 1)) * DEATH_MS
         self._alive: dict[ActorId, asyncio.Task[None]] = {}
+        self._frozen: set[ActorId] = set()
         self._working = self._failed = False
         self.state = Run()
 
@@ -99,8 +104,9 @@ class Life:
                 self._fail([f"calls of the last owner are still open: {open_calls}"])
 
     async def _work(self) -> bool:
-        conductor = Conductor(self._engine, self._session)
+        conductor = Conductor(self._engine, self._session, still=self._still)
         deeds = [self._operator(), self._move_wall(), self._interrupt(conductor)]
+        deeds.append(self._unpause())
         aside = [asyncio.create_task(deed) for deed in deeds]
         self._working = True
         try:
@@ -115,7 +121,7 @@ class Life:
         engine, store = self._engine, self._store
         model = self._world.model(store)
         tools = [spawn_tool(engine, Folder(NOWHERE)), *wait_tools(engine), *worker_tools(engine)]
-        tools += [*store_tools(engine), *lease_tools(engine)]
+        tools += [*store_tools(engine), *lease_tools(engine), *steer_tools(engine)]
         return ApiHarness(
             owner=engine,
             gateway=Gateway(engine, lambda name: model, Governor(self._plan.seed, self._wall)),
@@ -152,6 +158,19 @@ class Life:
             await self._store.submit(RUN, Letter(post.id, post.data, "operator", now))
             await inbox.take()
 
+    async def _unpause(self) -> None:
+        """Let go on, sooner or later, what was paused and left."""
+        while True:
+            await asyncio.sleep(PATIENCE_SECS)
+            if any(each.paused is not None for each in self.state.actors.values()):
+                with suppress(Refused):
+                    await self._engine.submit(c.ContinueActor(ROOT, subtree=True))
+
+    async def _still(self, actor: ActorId, frozen: bool) -> None:
+        if frozen == (actor in self._frozen):
+            self._world.faults.append(f"{actor}: is frozen or thawed twice")
+        (self._frozen.add if frozen else self._frozen.discard)(actor)
+
     async def _move_wall(self) -> None:
         for at, by in self._plan.wall_jumps:
             await self._sleep_until(at)
@@ -173,7 +192,8 @@ class Life:
         faults = [*self._store.faults, *self._world.faults]
         if self._working and not self._store.busy and self._engine.failure is None:
             ending = {actor for actor, task in self._alive.items() if task.cancelling()}
-            rest = Rest(self.state, self._store.durable, self._alive, ending, self._engine.now())
+            durable, now = self._store.durable, self._engine.now()
+            rest = Rest(self.state, durable, self._alive, ending, now, self._frozen)
             faults += at_rest(rest, secs)
         self._fail(faults)
 

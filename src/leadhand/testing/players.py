@@ -45,6 +45,8 @@ LEADS = {
     "endless": 1,
 }
 WORKERS = {"plain": 12, "endless": 2, "mute": 1, "wordy": 1, "disobedient": 1, "unlucky": 2}
+# How many leads steer their workers, whatever they else would be.
+STEERING = 0.2
 # What a lead of each temper does in a turn, with weights.
 TEMPERS: dict[str, dict[str, float]] = {
     "greedy": {"spawn": 8, "wait_any": 2, "look": 1, "report": 1},
@@ -61,6 +63,18 @@ TEMPERS: dict[str, dict[str, float]] = {
         "nothing": 0.3,
     },
     "endless": {"note": 5, "look": 2, "spawn": 1},
+    "steering": {
+        "spawn": 3,
+        "pause": 3,
+        "go_on": 4,
+        "reprompt": 2,
+        "tell": 2,
+        "wait": 3,
+        "wait_any": 1,
+        "cancel": 0.5,
+        "note": 1,
+        "report": 1,
+    },
 }
 
 
@@ -151,6 +165,8 @@ class Players:
 
     def temper(self, actor: str) -> str:
         """What kind of lead or worker an actor is."""
+        if "/" not in actor and self.dice("steers", actor).random() < STEERING:
+            return "steering"
         kinds = WORKERS if "/" in actor else LEADS
         return self.dice("temper", actor).choices(list(kinds), list(kinds.values()))[0]
 
@@ -284,6 +300,28 @@ def cancel(dice: Random, known: list[str]) -> Call:
     return "cancel_worker", {"worker_id": dice.choice([*known, *known, "W7", "root"])}
 
 
+def pause(dice: Random, known: list[str]) -> Call:
+    """A pause of either kind."""
+    name = dice.choice([*known, *known, *known, "W7"])
+    return "pause_worker", {"worker_id": name, "mode": dice.choice(("cancel", "freeze", "cancel"))}
+
+
+def go_on(dice: Random, known: list[str]) -> Call:
+    """A continue of one that is paused, settled, or at work."""
+    args = {"worker_id": dice.choice([*known, "W1"])}
+    return "continue_worker", args | ({"prompt": "Go on."} if dice.random() < 0.5 else {})
+
+
+def reprompt(dice: Random, known: list[str]) -> Call:
+    """A reprompt."""
+    return "reprompt_worker", {"worker_id": dice.choice([*known, "W1"]), "prompt": "Otherwise."}
+
+
+def tell(dice: Random, known: list[str]) -> Call:
+    """A message."""
+    return "send", {"worker_id": dice.choice([*known, "W1", "root"]), "message": "By the way."}
+
+
 def look(dice: Random, known: list[str]) -> Call:
     """A look around."""
     name = dice.choice([*known, "W1"])
@@ -313,6 +351,10 @@ DEEDS: dict[str, Callable[[Random, list[str]], Call]] = {
     "wait": wait,
     "wait_any": wait_any,
     "cancel": cancel,
+    "pause": pause,
+    "go_on": go_on,
+    "reprompt": reprompt,
+    "tell": tell,
     "look": look,
     "note": note,
     "nonsense": nonsense,

@@ -25,6 +25,22 @@ COMMANDS: tuple[Mailable, ...] = (
     c.CancelActor(ActorId("root/W2"), "not needed"),
     c.CancelActor(ActorId("root"), "not needed"),
 )
+STEERING: tuple[Mailable, ...] = (
+    c.PauseActor(ActorId("root/W1")),
+    c.PauseActor(ActorId("root/W1"), "freeze"),
+    c.PauseActor(ActorId("root/W2")),
+    c.PauseActor(ActorId("root")),
+    c.PauseActor(ActorId("root"), "freeze"),
+    c.PauseActor(ActorId("root"), subtree=True),
+    c.PauseActor(ActorId("root"), "freeze", subtree=True),
+    c.ContinueActor(ActorId("root/W1"), "Go on."),
+    c.ContinueActor(ActorId("root/W2")),
+    c.ContinueActor(ActorId("root"), subtree=True),
+    c.RepromptActor(ActorId("root/W1"), "Otherwise."),
+    c.RepromptActor(ActorId("root"), "Otherwise."),
+    c.SendMessage(ActorId("root/W1"), "By the way."),
+    c.SendMessage(ActorId("root"), "By the way.", subtree=True),
+)
 
 
 class Post(Struct, frozen=True):
@@ -58,10 +74,11 @@ def scenario(seed: int) -> Scenario:
     dice = Random(f"scenario:{seed}")
     manifest = manifest_of(dice)
     limit = manifest.house.lead_timeout_secs * 1000
+    letters = (*letters_of(dice, limit), *steering_of(Random(f"steering:{seed}"), limit))
     return Scenario(
         seed=seed,
         manifest=manifest,
-        letters=letters_of(dice, limit),
+        letters=tuple(sorted(letters, key=lambda post: post.at)),
         disk_ms=dice.choice((0, 0, 2, 20)),
         disk_fails=dice.randint(2, 60) if dice.random() < 0.15 else None,
         after_all=dice.random() < 0.5,
@@ -153,6 +170,18 @@ def letters_of(dice: Random, limit: int) -> tuple[Post, ...]:
     if dice.random() < 0.05:
         posts.append(Post(1_000, "torn", b'{"type":"DrainR'))
     return tuple(sorted(posts, key=lambda post: post.at))
+
+
+def steering_of(dice: Random, limit: int) -> tuple[Post, ...]:
+    """By what the operator steers: mostly nothing."""
+    return tuple(
+        Post(
+            int(dice.random() * min(limit, dice.choice((2_000, 20_000, 200_000)))),
+            f"steering-{number}",
+            encode(dice.choice(STEERING)),
+        )
+        for number in range(dice.choice((0, 0, 0, 1, 3, 6)))
+    )
 
 
 def changes_of(dice: Random, run: Run) -> list[Change]:

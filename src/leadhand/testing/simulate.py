@@ -19,7 +19,7 @@ from leadhand.domain.rules.run import reopenable
 from leadhand.stores.memory import KeptRun, Memory
 from leadhand.testing.clock import run
 from leadhand.testing.life import Life, visit
-from leadhand.testing.scenario import COMMANDS, RUN, Scenario, scenario
+from leadhand.testing.scenario import COMMANDS, RUN, STEERING, Scenario, scenario
 from leadhand.testing.verdicts import Broken, at_end, of_story
 from leadhand.testing.world import World
 
@@ -72,6 +72,9 @@ def after_crash(
     try:
         if dice.random() < 0.15:
             run(visit(again, dice.choice(COMMANDS)), real_secs)
+        aside = Random(f"steering:{plan.seed}:{seq}")
+        if aside.random() < 0.15:
+            run(visit(again, aside.choice(STEERING)), real_secs)
         play(plan, again, after, real_secs)
         later = [each for each in again.boundaries(RUN) if each > seq]
         if later and dice.random() < 0.3:

@@ -35,13 +35,14 @@ class Broken(AssertionError):
 
 class Rest(NamedTuple):
     """A moment at which nobody can do anything until time passes. ending: sessions that were told
-    to end and take their time."""
+    to end and take their time. frozen: whose commands stand still."""
 
     live: Run
     durable: Run
     alive: Collection[ActorId]
     ending: Collection[ActorId]
     now: Now
+    frozen: Collection[ActorId] = ()
 
 
 def at_rest(rest: Rest, secs: float) -> Iterator[str]:
@@ -54,13 +55,17 @@ def at_rest(rest: Rest, secs: float) -> Iterator[str]:
     if encoded(live) != encoded(rest.durable):
         yield "the live state is not what the durable log gives"
     then = Now(now.wall_ms, now.run_ms - LATE_MS)
-    if fx.Suspend() in due(live, alive, now):
+    if fx.Suspend() in due(live, alive, now, None, rest.frozen):
         soon = live.parked is not None and secs * 1000 <= PARKED_MS
-        if fx.Suspend() in due(live, alive, then) and len(rest.ending) != len(alive) and not soon:
+        if (
+            fx.Suspend() in due(live, alive, then, None, rest.frozen)
+            and len(rest.ending) != len(alive)
+            and not soon
+        ):
             yield "at rest, but not suspended"
         return
     excused = [fx.Submit(c.UnparkRun()), *(fx.Stop(each) for each in rest.ending)]
-    for effect in due(live, alive, then):
+    for effect in due(live, alive, then, None, rest.frozen):
         if effect not in excused:
             yield f"at rest, but {effect} is due"
     # The time of a parked run stands still; only the wall clock can bring something.
@@ -91,7 +96,7 @@ def instants(run: Run, actor: Actor, working: bool) -> Iterator[int]:
 
 def forgotten(run: Run, actor: Actor, alive: Collection[ActorId], then: Now) -> Iterator[str]:
     """Faults of a live actor that nobody looks after."""
-    runs = actor.id in alive or actor.role == "tasks"
+    runs = actor.id in alive or actor.role == "tasks" or actor.paused is not None
     if actor.ending is None and not runs and actor.retry_at < then.run_ms:
         yield f"{actor.id}: is live, but nobody runs it"
     if actor.ending is not None and actor.id not in alive and not actor.live_children:

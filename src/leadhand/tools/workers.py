@@ -41,7 +41,8 @@ class CancelWorker(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Seen(Struct, frozen=True, omit_defaults=True):
-    """A worker as its lead sees it. state: queued, running, or how it settled."""
+    """A worker as its lead sees it. state: queued, running,
+    paused, frozen, cancelling, or how it settled."""
 
     worker_id: ActorId
     state: str
@@ -160,4 +161,6 @@ def state_of(one: Actor | Record) -> str:
         return one.status
     if one.ending is not None:
         return "cancelling"
+    if one.paused is not None:
+        return "frozen" if one.paused.mode == "freeze" else "paused"
     return "queued" if one.started_at is None else "running"

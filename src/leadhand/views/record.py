@@ -35,6 +35,7 @@ class TaskRecord(Struct, frozen=True):
     error: str
     turns: int
     log_path: str
+    stint: int = 1
 
 
 class Summary(Struct, frozen=True):
@@ -91,6 +92,7 @@ def task_record(run: Run, record: Record, folder: Folder) -> TaskRecord:
         error=record.error,
         turns=record.turns,
         log_path=str(folder.transcript(record.id)),
+        stint=record.stint,
     )
 
 

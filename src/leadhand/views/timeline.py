@@ -207,6 +207,10 @@ TEXTS: dict[type, Words] = {
     e.RunParked: parked,
     e.RunUnparked: lambda it: "the parked run goes on",
     e.PathsMapped: mapped,
+    e.ActorPaused: lambda it: f"paused by {it.by} ({it.mode})" + f": {it.reason}" * bool(it.reason),
+    e.ActorUnpaused: lambda it: f"continued by {it.by}",
+    e.ActorReprompted: lambda it: f"interrupted by {it.by} with a new prompt",
+    e.SessionHalted: lambda it: "its session is stopped",
     e.ReportAsked: lambda it: "ended without a report and was asked for one",
     e.ReportChecked: checked,
     e.RunStarted: began,
@@ -230,5 +234,5 @@ TEXTS: dict[type, Words] = {
 }
 DETAILS = (
     *(e.ExitLate, e.CallAdmitted, e.DeadlineNeared, e.MessageSent, e.ToolLate, e.TurnLate),
-    *(e.WorkspaceMade, e.WorkspaceRemoved, e.LeaseRenewed, e.LeaseLeft),
+    *(e.WorkspaceMade, e.WorkspaceRemoved, e.LeaseRenewed, e.LeaseLeft, e.SessionHalted),
 )

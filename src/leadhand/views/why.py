@@ -110,6 +110,10 @@ def waits_for(run: Run, one: Actor, scene: Scene) -> Standing:
     """What a live actor waits for, and what then happens; the narrowest reason first."""
     if one.ending is not None:
         return ending(one, scene)
+    if one.paused is not None:
+        return paused(one, scene)
+    if one.halting:
+        return Standing("its session to stop", "it goes on with its new prompt")
     if one.role == "tasks":
         return tasks(run)
     if one.deferral is not None:
@@ -153,6 +157,22 @@ def ending(one: Actor, scene: Scene) -> Standing:
     target = f"{names(one.live_children)} to settle" if one.live_children else "its session to stop"
     since = since_last(one, e.ActorEnding, scene)
     return Standing(target, f"it settles as {one.ending.status} ({why})", since)
+
+
+def paused(one: Actor, scene: Scene) -> Standing:
+    """Of an actor that takes no step."""
+    assert one.paused is not None
+    why = f" ({line(one.paused.reason)})" if one.paused.reason else ""
+    how = "froze" if one.paused.mode == "freeze" else "paused"
+    target = f"someone to continue it: {one.paused.by} {how} it{why}"
+    after = f"it goes on after `{continue_command(scene.resume, one.id)}`, or when its lead says so"
+    return Standing(target, after, one.paused.since)
+
+
+def continue_command(resume: str, actor: ActorId) -> str:
+    """The command that lets a paused actor go on, made of the one that resumes its run."""
+    verb, _, options = resume.replace(" resume ", " continue ", 1).partition(" --")
+    return f"{verb} {actor}" + (f" --{options}" if options else "")
 
 
 def deferral(run: Run, one: Actor) -> Standing:
@@ -257,6 +277,9 @@ def its_time(run: Run, one: Actor, now_ms: int) -> Iterator[str]:
         return
     if one.stop_at is not None:
         yield f"It ends in {span(one.stop_at - now_ms)} at the latest: {one.stop_why}."
+    elif one.deadline is not None and one.paused is not None:
+        still = span(one.deadline - one.paused.since)
+        yield f"Its own time stands still, with {still} left (of {span(one.timeout_ms)})."
     elif one.deadline is not None:
         left = f"Its own time is up in {span(one.deadline - now_ms)} (of {span(one.timeout_ms)})"
         if one.role == "worker":

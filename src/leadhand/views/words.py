@@ -83,11 +83,14 @@ def model_name(model: str) -> str:
 
 
 def state_of(one: Actor | Record) -> str:
-    """How an actor stands: queued, running, cancelling, or the status it settled with."""
+    """How an actor stands: queued, running, paused, frozen, cancelling, or the status it settled
+    with."""
     if isinstance(one, Record):
         return one.status
     if one.ending is not None:
         return "cancelling"
+    if one.paused is not None:
+        return "frozen" if one.paused.mode == "freeze" else "paused"
     return "queued" if one.started_at is None and one.role != "tasks" else "running"
 
 
@@ -104,6 +107,11 @@ def doing(actor: Actor, now: Now) -> str:
     """What a live actor does at this moment, in a few words."""
     if actor.ending is not None:
         return line(actor.ending.reason, 100)
+    if actor.paused is not None:
+        why = f": {line(actor.paused.reason, 80)}" if actor.paused.reason else ""
+        return f"for {span(now.run_ms - actor.paused.since)} by {actor.paused.by}{why}"
+    if actor.halting:
+        return "is interrupted for a new prompt"
     if actor.role == "tasks":
         return f"{counted(len(actor.live_children), 'task')} under way"
     if actor.deferral is not None:

@@ -2,13 +2,16 @@
 
 from collections.abc import Collection, Iterator
 
+from msgspec.structs import replace
+
 from leadhand.domain import commands as c
 from leadhand.domain import effects as fx
 from leadhand.domain import estimates, ledger, notices
 from leadhand.domain import events as e
 from leadhand.domain.clock import At, Now
 from leadhand.domain.ids import ActorId
-from leadhand.domain.rules import answer, report, task
+from leadhand.domain.manifest import Settings
+from leadhand.domain.rules import answer, message, report, task
 from leadhand.domain.state import Actor, Ending, Record, Run
 from leadhand.domain.text import one_line
 from leadhand.errors import Settled, UnknownActor
@@ -48,6 +51,8 @@ def exited(run: Run, command: c.RecordExit, now: Now) -> list[e.Event]:
     actor = run.actors.get(command.actor)
     if actor is None:
         return [e.ExitLate(command.actor, outcome=command.outcome)]
+    if goes_on(actor, command.outcome):
+        return []
     if on := answer.asked_on(actor, command.outcome):
         return on
     lead = actor.role == "lead"
@@ -64,6 +69,16 @@ def exited(run: Run, command: c.RecordExit, now: Now) -> list[e.Event]:
         mismatches = report.check(run, found)
         events.append(e.ReportChecked(actor.id, by="lead", report=found, mismatches=mismatches))
     return events
+
+
+def goes_on(actor: Actor, outcome: c.Outcome) -> bool:
+    """Whether an actor is not over though its session may be: it is to be paused or interrupted,
+    or something that asks for more has come while it wrote what would have been its last."""
+    if actor.ending is not None or outcome not in ("completed", "cut", "empty"):
+        return bool(actor.halting) and actor.ending is None and outcome != "unplaced"
+    if actor.halting:
+        return True
+    return message.sent_more(actor) and not actor.final and actor.turns < actor.turns_max
 
 
 def settling(run: Run, actor: Actor, command: c.RecordExit) -> list[e.Event]:
@@ -162,6 +177,7 @@ def evolve_settled(run: Run, event: e.ActorSettled, at: At) -> None:
         message_count=actor.message_count,
         context_tokens=actor.context_tokens,
         price=actor.price,
+        settings=actor.settings,
     )
 
 
@@ -171,7 +187,11 @@ def evolve_continued(run: Run, event: e.ActorContinued, at: At) -> None:
     run.failed -= record.status != "Success"
     settings = event.settings
     timeout_ms = (settings.timeout_secs or 0) * 1000
-    pool = record.id if record.id in run.envelopes else record.parent
+    parent = run.actors.get(record.parent)
+    pool = parent.pool if parent else record.id
+    if event.envelope is not None:
+        ledger.carve(run, record.id, pool, event.envelope)
+        pool = record.id
     actor = Actor(
         id=record.id,
         parent=record.parent,
@@ -190,6 +210,7 @@ def evolve_continued(run: Run, event: e.ActorContinued, at: At) -> None:
         stint=record.stint + 1,
         deadline=at.now.run_ms + timeout_ms,
         price=record.price,
+        estimate=event.estimate,
         compact_above=settings.compact_above_tokens or estimates.COMPACT_ABOVE,
         turns=record.turns,
         context_tokens=record.context_tokens,
@@ -197,16 +218,25 @@ def evolve_continued(run: Run, event: e.ActorContinued, at: At) -> None:
         spent=record.spent,
         message_count=record.message_count,
         keys=record.keys,
+        settings=lean(settings),
     )
     run.actors[actor.id] = actor
     run.workers_live += actor.role == "worker"
-    if actor.parent in run.actors:
-        run.actors[actor.parent].live_children.append(actor.id)
+    if parent is not None:
+        parent.live_children.append(actor.id)
+    run.envelopes[pool].held += ledger.hold(actor)
     ledger.slice_report(run, actor, event.slice)
+
+
+def lean(settings: Settings) -> Settings:
+    """What the state keeps of settings: all but what may be long or secret."""
+    return replace(settings, system=None, env=None)
 
 
 def due(run: Run, actor: Actor, alive: Collection[ActorId], now: Now) -> Iterator[fx.Effect]:
     """Start what should live and does not; end what should not, deepest first."""
+    if actor.ending is None and (actor.paused is not None or actor.halting):
+        return
     if actor.role == "tasks" and actor.ending is None:
         yield from task.due(run, actor, now)
     elif actor.ending is None:

@@ -18,13 +18,23 @@ REFUSALS_TOLD = 10
 
 def check_spawn(run: Run, parent: Actor) -> None:
     """Refuse a spawn that the house rules do not allow now. Raises Refused."""
+    check_open(run, parent)
+    check_total(run)
+    check_place(run)
+
+
+def check_open(run: Run, parent: Actor) -> None:
+    """Refuse that a worker begins where its lead, or the run, winds down. Raises Refused."""
     if parent.expired:
         raise OutOfTime()
     if parent.final or parent.ending is not None:
         raise WoundDown()
     if run.drain_until is not None or run.cancelled is not None:
         raise Draining()
-    check_total(run)
+
+
+def check_place(run: Run) -> None:
+    """Refuse one more live worker than there are places. Raises MaxWorkersExceeded."""
     active = workers(run)
     if active >= run.house.max_workers:
         raise MaxWorkersExceeded(

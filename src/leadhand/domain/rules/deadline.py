@@ -94,7 +94,7 @@ def warn_at(actor: Actor) -> int | None:
 
 
 def due(run: Run, actor: Actor, alive: Collection[ActorId], now: Now) -> Iterator[fx.Effect]:
-    """What time asks for."""
+    """What time asks for; a paused actor's own stands still, but not what others gave it."""
     if actor.ending is not None:
         return
     if actor.stop_at is not None and now.run_ms >= actor.stop_at:
@@ -103,11 +103,12 @@ def due(run: Run, actor: Actor, alive: Collection[ActorId], now: Now) -> Iterato
         else:
             yield fx.Submit(c.CancelActor(actor.id, actor.stop_why, "leadhand"))
         return
-    if actor.deadline is not None and not actor.expired and now.run_ms >= actor.deadline:
+    own = actor.paused is None
+    if own and actor.deadline is not None and not actor.expired and now.run_ms >= actor.deadline:
         yield fx.Submit(c.ExpireActor(actor.id))
         return
     near = warn_at(actor)
-    if near is not None and now.run_ms >= near:
+    if own and near is not None and now.run_ms >= near:
         yield fx.Submit(c.WarnActor(actor.id))
     if actor.parent in run.records and actor.stop_at is None:
         yield fx.Submit(c.WrapUpActor(actor.id))
@@ -117,6 +118,7 @@ def timers(actor: Actor) -> Iterator[int]:
     """When `due` may change by time alone."""
     if actor.ending is not None:
         return
-    for instant in (actor.stop_at, None if actor.expired else actor.deadline, warn_at(actor)):
+    own = (None if actor.expired else actor.deadline, warn_at(actor))
+    for instant in (actor.stop_at, *(own if actor.paused is None else ())):
         if instant is not None:
             yield instant

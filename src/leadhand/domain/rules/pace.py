@@ -83,4 +83,6 @@ def due(run: Run, now: Now) -> Iterator[fx.Effect]:
 
 def busy(actor: Actor) -> bool:
     """Whether a call of an actor is in flight, or a tool that is no wait."""
+    if actor.paused is not None and not actor.halting:
+        return actor.call is not None
     return actor.call is not None or len(actor.tools) > len(actor.waits)

@@ -60,12 +60,14 @@ def evolve_mapped(run: Run, event: e.PathsMapped, at: At) -> None:
         actor.directory = places.moved(actor.directory, event.pairs)
         actor.add_dirs = tuple(places.moved(each, event.pairs) for each in actor.add_dirs)
         actor.model = places.moved_model(actor.model, event.pairs)
+        actor.settings = places.moved_settings(actor.settings, event.pairs)
     if event.actor or run.manifest is None:
         return
     run.manifest = places.moved_manifest(run.manifest, event.pairs)
     run.moves += [pair for pair in event.pairs if pair not in run.moves]
     for record in run.records.values():
         record.model = places.moved_model(record.model, event.pairs)
+        record.settings = places.moved_settings(record.settings, event.pairs)
     before, run.models = run.models, {}
     for model, spend in before.items():
         name = places.moved_model(model, event.pairs)

@@ -9,7 +9,7 @@ from leadhand.domain import notices
 from leadhand.domain.clock import At, Now
 from leadhand.domain.ids import ROOT, ActorId
 from leadhand.domain.rules import actor as actors
-from leadhand.domain.rules import pace, report, spawn, workspace
+from leadhand.domain.rules import pace, pause, report, spawn, workspace
 from leadhand.domain.state import Run
 from leadhand.domain.text import one_line
 from leadhand.errors import Settled
@@ -163,6 +163,7 @@ def evolve_owned(run: Run, event: e.RunOwned, at: At) -> None:
         run.drain_until = None
     for each in run.actors.values():
         each.deferral = None
+        pause.evolve_owned(each)
 
 
 def evolve_draining(run: Run, event: e.RunDraining, at: At) -> None:

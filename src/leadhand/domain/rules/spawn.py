@@ -18,6 +18,7 @@ from leadhand.domain.manifest import (
 )
 from leadhand.domain.prices import price_of, window_of
 from leadhand.domain.rules import budget, caps, task
+from leadhand.domain.rules.actor import lean
 from leadhand.domain.state import Actor, Run
 from leadhand.domain.text import one_line
 from leadhand.errors import BudgetExceeded, InvalidArguments, Refused, Settled, ToolNotAllowed
@@ -94,7 +95,12 @@ def start_task(run: Run, command: c.StartTask, now: Now) -> list[e.Event]:
     """Make the worker of a task that may start; one for whom there is no money waits for it or is
     skipped."""
     parent = run.actors.get(ROOT)
-    if parent is None or run.manifest is None or not task.ready_to_start(run, command.task):
+    if (
+        parent is None
+        or parent.paused
+        or run.manifest is None
+        or not task.ready_to_start(run, command.task)
+    ):
         return []
     asked = next(each for each in run.manifest.tasks if each.id == command.task)
     try:
@@ -183,6 +189,7 @@ def evolve_spawned(run: Run, event: e.ActorSpawned, at: At) -> None:
         price=event.price,
         estimate=event.estimate,
         compact_above=settings.compact_above_tokens or estimates.COMPACT_ABOVE,
+        settings=lean(settings),
     )
     run.actors[actor.id] = actor
     run.workers_live += actor.role == "worker"

@@ -7,7 +7,7 @@ from leadhand.domain import events as e
 from leadhand.domain import ledger
 from leadhand.domain.clock import At, Now
 from leadhand.domain.money import Usage, cost
-from leadhand.domain.rules import budget, compaction, pace
+from leadhand.domain.rules import budget, compaction, pace, pause
 from leadhand.domain.state import Actor, OpenTool, Run
 from leadhand.domain.text import one_line
 from leadhand.errors import Refused, Settled, TurnsExhausted, WoundDown
@@ -39,6 +39,9 @@ def next_call(run: Run, actor: Actor, command: c.AdmitCall, now: Now) -> list[e.
     """Admit or defer the call, or first one that makes the conversation shorter."""
     if actor.ending is not None or actor.final_used:
         raise WoundDown()
+    pause.check_call(actor)
+    if pause.frozen(actor):
+        return budget.defer(actor, command.call, 0, pause.FROZEN, pause.never(now))
     if actor.turns >= actor.turns_max and not actor.final:
         raise TurnsExhausted(f"max_turns reached: {actor.turns} turns")
     if actor.call is not None:

@@ -66,12 +66,16 @@ def come(run: Run, actor: Actor, wait: Wait) -> bool:
 def over(run: Run, actor: Actor, wait: Wait, now: Now) -> str:
     """Why a wait is over: `settled` where all has come, or what ended it early; empty while it
     holds."""
+    if actor.halting:
+        return ""
     if come(run, actor, wait):
         return "settled"
     if actor.mail:
         return "there is a message for you, which comes with this result"
     if actor.final or actor.ending is not None:
         return "you are winding down"
+    if actor.paused is not None and actor.paused.mode == "freeze":
+        return "you are paused"
     if now.run_ms >= wait.until:
         return "the time of this wait ran out"
     return ""
