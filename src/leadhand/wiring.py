@@ -38,6 +38,7 @@ from leadhand.tool import Tool
 from leadhand.tools.call import Toolbox
 from leadhand.tools.function import missing
 from leadhand.tools.spawn import spawn_tool
+from leadhand.tools.sublead import sublead_tool
 from leadhand.tools.wait import wait_tools
 from leadhand.tools.work.table import WORK_TOOLS
 from leadhand.tools.work.web_fetch import Get, web_fetch_tool
@@ -235,7 +236,11 @@ class LiveRun:
     def _harness(self) -> ApiHarness:
         engine = self.engine
         tools = [*WORK_TOOLS, web_fetch_tool(web_get), *wait_tools(engine), *worker_tools(engine)]
-        tools += [spawn_tool(engine, self.folder, self.workspaces), *self._own_tools]
+        tools += [
+            spawn_tool(engine, self.folder, self.workspaces),
+            sublead_tool(engine, self.folder, self.workspaces),
+            *self._own_tools,
+        ]
         if engine.run.manifest is not None:
             tools += missing(engine.run.manifest.tools, self._own_tools)
         return ApiHarness(

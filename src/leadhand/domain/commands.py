@@ -200,6 +200,23 @@ class SpawnActor(Struct, frozen=True, tag=True):
     settings: Settings = Settings()
 
 
+# --- sublead
+
+
+class SpawnSublead(Struct, frozen=True, tag=True):
+    """Start a lead below a lead, with an envelope and a cap of its own. What is left out is as
+    the manifest has it for sub-leads; timeout_secs of the settings: of itself."""
+
+    parent: ActorId
+    call: CallId
+    prompt: str
+    key: str = ""
+    label: str = ""
+    max_workers: int | None = None
+    read_down: bool | None = None
+    settings: Settings = Settings()
+
+
 # --- task
 
 
@@ -317,6 +334,7 @@ Command = (
     | ReopenRun
     | FinishRun
     | SpawnActor
+    | SpawnSublead
     | StartTask
     | SkipTasks
     | RecordTurn

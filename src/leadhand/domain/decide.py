@@ -16,6 +16,7 @@ from leadhand.domain.rules import (
     paths,
     run,
     spawn,
+    sublead,
     task,
     turn,
     wait,
@@ -52,6 +53,8 @@ DECIDE: dict[type, Rule] = {
     c.FinishRun: run.finish,
     # --- spawn
     c.SpawnActor: spawn.spawn,
+    # --- sublead
+    c.SpawnSublead: sublead.spawn,
     # --- task
     c.StartTask: spawn.start_task,
     c.SkipTasks: task.skip,

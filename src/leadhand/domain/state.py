@@ -49,6 +49,10 @@ class Record(Struct):
     message_count: int
     context_tokens: int
     price: Price
+    max_workers: int = 0
+    subleads_spawned: int = 0
+    read_down: bool = False
+    env: dict[str, str] = {}
 
 
 # --- budget
@@ -58,7 +62,8 @@ class Envelope(Struct):
     """Money of a subtree, in nano-dollars; spent includes everything below.
 
     spent + reserved + held + granted + slice <= limit + excess, always.
-    parent: whose envelope this one was carved from.
+    parent: whose envelope this one was carved from. users: the live actors that draw on it, its
+    owner among them, and the envelopes carved from it; without any it goes back to the parent's.
     held: what estimates of workers still claim. granted: what children's envelopes may still
     spend. slice: kept for the owner's report, which costs `report`. excess: what dear answers
     cost past their bound.
@@ -73,6 +78,7 @@ class Envelope(Struct):
     slice: int = 0
     report: int = 0
     excess: int = 0
+    users: int = 0
 
 
 class Call(Struct):
@@ -193,7 +199,8 @@ class Actor(Struct):
     """A live actor. estimate: what is held for it in `pool`, the nearest envelope's owner.
     Times are run_ms; None has not come. compact_above: tokens; compacted_turn: how many turns it
     had taken when its conversation was compacted last. unfinished: answers in a row that were no
-    end."""
+    end. max_workers, read_down, env: of a sub-lead, as in `ActorSpawned`. workers_live: its own.
+    subleads_spawned: ever."""
 
     id: ActorId
     parent: ActorId
@@ -245,6 +252,11 @@ class Actor(Struct):
     report_asked: bool = False
     last_step: str = ""
     last_words: str = ""
+    max_workers: int = 0
+    workers_live: int = 0
+    subleads_spawned: int = 0
+    read_down: bool = False
+    env: dict[str, str] = {}
 
 
 class ModelSpend(Struct):
@@ -259,7 +271,8 @@ class ModelSpend(Struct):
 class Run(Struct):
     """Everything that is true of one run. short: what it ran out of since it began or was taken up
     again; relieved: of what there is more since, so that its lead is to have another stint.
-    workers_kept: live ones that a lower max_workers found. moves: paths that were mapped."""
+    workers_kept: the root's live ones that a lower max_workers found. moves: paths that were
+    mapped."""
 
     id: str = ""
     manifest: Manifest | None = None
@@ -282,6 +295,7 @@ class Run(Struct):
     records: dict[ActorId, Record] = field(default_factory=dict)
     spawned_total: int = 0
     workers_live: int = 0
+    subleads_live: int = 0
     failed: int = 0
     workers_kept: int = 0
     spent: int = 0
@@ -306,7 +320,7 @@ class Run(Struct):
 
     @property
     def places(self) -> int:
-        """How many workers may live at a time."""
+        """How many workers of the root may live at a time."""
         house = self.house
         return house.max_workers if self.led else house.max_parallel_tasks or TASKS_PARALLEL
 

@@ -28,6 +28,7 @@ from leadhand.testing.witness import WitnessStore
 from leadhand.testing.world import World
 from leadhand.tools.call import Toolbox
 from leadhand.tools.spawn import spawn_tool
+from leadhand.tools.sublead import sublead_tool
 from leadhand.tools.wait import wait_tools
 from leadhand.tools.workers import worker_tools
 from leadhand.wiring import RunBlobs
@@ -112,7 +113,9 @@ class Life:
     def _made_harness(self) -> ApiHarness:
         engine, store = self._engine, self._store
         model = self._world.model(store)
-        tools = [spawn_tool(engine, Folder(NOWHERE)), *wait_tools(engine), *worker_tools(engine)]
+        folder = Folder(NOWHERE)
+        tools = [spawn_tool(engine, folder), sublead_tool(engine, folder)]
+        tools += [*wait_tools(engine), *worker_tools(engine)]
         return ApiHarness(
             owner=engine,
             gateway=Gateway(engine, lambda name: model, Governor(self._plan.seed, self._wall)),
