@@ -29,9 +29,14 @@ def script(request: Request) -> Reply:
                     ("Write", {"file_path": "leak.txt", "content": SECRET}),
                     ("Bash", {"command": "cat leak.txt; cat leak.txt >&2; exit 3"}),
                     (SECRET, {SECRET: SECRET}),
+                    ("kv_set", {"path": "/shared/short", "value": {SECRET: [SECRET]}}),
+                    ("kv_set", {"path": "/shared/long", "value": SECRET * 500}),
+                    ("kv_set", {"path": f"/shared/{SECRET}", "value": 1}),
+                    ("lease_acquire", {"name": SECRET, "ttl_secs": 5}),
+                    ("kv_list", {"glob": f"/shared/{SECRET}"}),
                 ),
             )
-        if len(done(request)) == 3:
+        if len(done(request)) == 8:
             return Reply(
                 calls=(("Read", {"file_path": "leak.txt"}), ("Read", {"file_path": SECRET}))
             )
@@ -61,6 +66,7 @@ async def play(folder: Path) -> Path:
         [run]
         max_workers = 2
         budget_usd = 1.0
+        dump_shared_store = true
         [lead]
         id = "leaky"
         directory = "{folder}"
@@ -98,6 +104,7 @@ def test_a_secret_planted_at_every_entrance_is_nowhere_in_the_run_folder(tmp_pat
     folder = asyncio.run(play(tmp_path))
     files = [path for path in folder.rglob("*") if path.is_file()]
     assert len(files) > 8
+    assert b"[secret MY_API_KEY]" in (folder / "shared-store.json").read_bytes()
     parts = [b"sk-live", b"0123456789", b"back-slash"]
     for path in files:
         data = path.read_bytes()

@@ -55,6 +55,11 @@ You are a worker in a run of AI agents. Do the task of the prompt, and only that
 back: where something is missing, say so in your answer. Your last message is your result: it \
 goes to the agent that started you, whole."""
 
+STORE = """\
+You share a store with {whom}: kv_set and kv_get under /shared/... (all read and write), /ref/... \
+({ref}), /peer/self/... ({peer}); kv_cas where several write the same entry, kv_wait to wait for \
+one. Before you change what others may change too, take a lease on its name with lease_acquire."""
+
 WORKTREE = """\
 You work in {root}; relative paths start there. It is a git worktree of {source}, made for you \
 alone, on the branch {branch}; it began with the commit {base}. What you write stays in it until \
@@ -80,6 +85,8 @@ def briefing(
     names = [tool.name for tool in tools]
     parts = [*leading(spawned, house, names)] if leads else [WORKER]
     parts.append("Your tools: " + (", ".join(names) or "none") + ".")
+    if "kv_set" in names:
+        parts.append(shared(spawned))
     if workspace is not None and root is not None:
         parts.append(place(workspace, root))
         parts += [WORKTREES] if leads else []
@@ -108,6 +115,16 @@ def leading(spawned: e.ActorSpawned, house: HouseRules, tools: list[str]) -> Ite
     if "spawn_sublead" in tools:
         yield SUBLEADS
     yield REPORT
+
+
+def shared(spawned: e.ActorSpawned) -> str:
+    """Which store an actor shares with whom: leads of every level with their workers."""
+    worker = spawned.role == "worker"
+    return STORE.format(
+        whom="your lead and its other workers" if worker else "your workers",
+        ref="only your lead writes" if worker else "only you write, all read",
+        peer="only you and your lead read" if worker else "yours alone",
+    )
 
 
 def place(workspace: Workspace, root: Path) -> str:

@@ -173,6 +173,43 @@ class Settled(Refused):
     default_next_step = "Its result stands; list_workers shows how everyone settled."
 
 
+class NamespaceDenied(Refused):
+    """The namespace's law does not allow that."""
+
+    code = "namespace_denied"
+    default_next_step = (
+        "Share what others shall read under /shared/...; what is yours alone is /peer/self/..."
+    )
+
+
+class StoreFull(Refused):
+    """The shared store has no room for that."""
+
+    code = "store_full"
+    default_next_step = "Write over what is there, with less, or keep long texts in files."
+
+
+class VersionDiffers(Refused):
+    """The entry has another version."""
+
+    code = "version_differs"
+    default_next_step = "Read it with kv_get and compare again."
+
+
+class LeaseHeld(Refused):
+    """Another actor holds the lease."""
+
+    code = "lease_held"
+    default_next_step = "Ask with wait_secs to wait for it, or do something else first."
+
+
+class NotHolder(Refused):
+    """You do not hold that lease."""
+
+    code = "not_holder"
+    default_next_step = "Ask for it with lease_acquire before you go on."
+
+
 class UnknownModel(Refused):
     """The model is not known."""
 

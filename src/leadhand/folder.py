@@ -28,6 +28,11 @@ class Folder(Struct, frozen=True):
         return self.path / "summary.json"
 
     @property
+    def shared_store(self) -> Path:
+        """What the run's actors shared, where the house rules want it."""
+        return self.path / "shared-store.json"
+
+    @property
     def transcripts(self) -> Path:
         """The folder of the transcripts."""
         return self.path / "transcripts"

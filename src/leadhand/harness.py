@@ -41,8 +41,8 @@ class Owner(Protocol):
 
     def watching(self, *keys: str) -> AbstractContextManager[asyncio.Event]:
         """An event that is set whenever something durable concerns one of the keys: an actor's
-        id, MONEY for freed money, or the empty string for the run as a whole. An actor's turns
-        and what its tools give concern nobody."""
+        id, an entry's layer and path in one, MONEY for freed money, or the empty string for the
+        run as a whole. An actor's turns and what its tools give concern nobody."""
         ...
 
     async def until(self, run_ms: int, changed: asyncio.Event) -> None:

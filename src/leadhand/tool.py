@@ -11,6 +11,7 @@ from leadhand.domain.outcomes import Role as Role
 from leadhand.processes import Processes
 
 LEADS: frozenset[Role] = frozenset({"lead", "sublead"})
+EVERYONE: frozenset[Role] = LEADS | {"worker"}
 Effect = Literal["reads", "effects", "keyed"]
 
 

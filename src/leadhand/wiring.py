@@ -37,7 +37,9 @@ from leadhand.stores.codec import Secrets, secrets_of
 from leadhand.tool import Tool
 from leadhand.tools.call import Toolbox
 from leadhand.tools.function import missing
+from leadhand.tools.lease import lease_tools
 from leadhand.tools.spawn import spawn_tool
+from leadhand.tools.store import store_tools
 from leadhand.tools.sublead import sublead_tool
 from leadhand.tools.wait import wait_tools
 from leadhand.tools.work.table import WORK_TOOLS
@@ -213,7 +215,8 @@ class LiveRun:
     async def go(self) -> bool:
         """Work until the run is finished (True) or suspended (False)."""
         await self.processes.adopt()
-        projections = Projections(self.engine, self.folder)
+        blobs = RunBlobs(self.store, self.run_id, self.secrets)
+        projections = Projections(self.engine, self.folder, blobs)
         await projections.start()
         inbox = Inbox(self.engine, self.store, self.run_id)
         letters = asyncio.create_task(inbox.run(), name="inbox")
@@ -241,6 +244,7 @@ class LiveRun:
             sublead_tool(engine, self.folder, self.workspaces),
             *self._own_tools,
         ]
+        tools += [*store_tools(engine), *lease_tools(engine)]
         if engine.run.manifest is not None:
             tools += missing(engine.run.manifest.tools, self._own_tools)
         return ApiHarness(

@@ -93,6 +93,7 @@ class Life:
             self.crash,
         ]
         rarely = [self.exit, self.cancel, self.again, self.of_time, self.of_run]
+        often += [self.shares, self.leases]
         return self.dice.choice(often * 3 + rarely)()
 
     def likely(self) -> c.Command:
@@ -186,6 +187,29 @@ class Life:
         targets = tuple(self.anybody() for _ in range(self.dice.randint(0, 3)))
         secs = self.dice.choice([None, 0, 50])
         return c.OpenWait(ROOT, self.tool_of(ROOT), targets, self.dice.random() < 0.5, secs)
+
+    def shares(self) -> c.Command:
+        actor = self.anybody()
+        path = self.dice.choice(["/shared/x", "/ref/x", "/peer/self/x", "/leases/x", "nowhere"])
+        if self.dice.random() < 0.3:
+            return c.AwaitEntry(actor, self.tool_of(actor), path, self.dice.choice([1, 3]), 50)
+        expected = self.dice.choice([None, 0, 1])
+        return c.PutEntry(actor, self.tool_of(actor), path, "1", expected_version=expected)
+
+    def leases(self) -> c.Command:
+        actor = self.anybody()
+        name, secs = self.dice.choice(["a", "a", "b", ""]), self.dice.choice([1, 50])
+        everywhere, call = self.dice.random() < 0.3, self.tool_of(actor)
+        key = f"{'' if everywhere else ROOT}|{name}"
+        asked: list[c.Command] = [
+            c.AcquireLease(actor, call, name, secs, self.dice.choice([0, 50]), everywhere),
+            c.AcquireLease(actor, call, name, secs, self.dice.choice([0, 50]), everywhere),
+            c.ReleaseLease(actor, call, name, everywhere),
+            c.LeaveLease(actor, call),
+            c.GrantLease(key),
+            c.ExpireLease(key),
+        ]
+        return self.dice.choice(asked)
 
     def returned(self) -> c.Command:
         actor = self.anybody()

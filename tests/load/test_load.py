@@ -229,7 +229,7 @@ def test_every_key_arrives_where_it_belongs(base: Path) -> None:
     loaded = parse((DATA / "every_key.toml").read_text(), "m.toml", base)
     lead, general = loaded.manifest.lead, loaded.manifest.defaults
     assert loaded.manifest.house == HouseRules(
-        16, 1_250_000_001, 1800, 50, 0, "fail", worktree_cleanup="never"
+        16, 1_250_000_001, 1800, 50, 0, "fail", worktree_cleanup="never", dump_shared_store=True
     )
     assert general == Settings(
         model="claude-haiku-4-5",

@@ -78,6 +78,42 @@ async def with_worktrees() -> Memory:
     return memory
 
 
+async def with_store() -> Memory:
+    """The disk after a run whose lead and worker share entries and want the same leases."""
+    memory = Memory()
+    memory.runs[RUN] = KeptRun("")
+    engine = await Engine.open(MemoryStore(memory), RUN, SystemClock(), "store")
+    settings = Settings(model=UNIT, directory="/")
+    asked = Manifest(Lead("lead", "Go.", settings), prices={UNIT: Price()})
+    call = CallId("a")
+    for command in (
+        c.OwnRun(1, "store"),
+        c.StartRun(RUN, asked),
+        c.SpawnActor(ROOT, call, "Do it."),
+        c.PutEntry(ROOT, CallId("p1"), "/ref/spec", '"short"'),
+        c.PutEntry(WORKER, CallId("p2"), "/peer/self/x", blob="blob:" + "0" * 64, size=9_000),
+        c.PutEntry(WORKER, CallId("p3"), "/shared/n", "[1,2]", expected_version=0),
+        c.AwaitEntry(ROOT, CallId("w1"), "/shared/n", 2, 60),
+        c.PutEntry(WORKER, CallId("p4"), "/shared/n", "[1,2,3]", expected_version=1),
+        c.AcquireLease(ROOT, CallId("l1"), "src/a.py", 60),
+        c.AcquireLease(ROOT, CallId("l2"), "src/a.py", 90),
+        c.AcquireLease(WORKER, CallId("l3"), "src/a.py", 60, wait_secs=30),
+        c.ReleaseLease(ROOT, CallId("l4"), "src/a.py"),
+        c.GrantLease("root|src/a.py"),
+        c.AcquireLease(ROOT, CallId("l5"), "src/a.py", 60, wait_secs=30),
+        c.LeaveLease(ROOT, CallId("l5")),
+        c.AcquireLease(ROOT, CallId("l6"), "everything", 0, run_wide=True),
+        c.ExpireLease("|everything"),
+        c.RecordExit(WORKER, "completed", "Done."),
+        c.RecordExit(ROOT, "completed", "Done."),
+        c.RecordExit(ROOT, "completed", "Done."),
+        c.FinishRun(),
+    ):
+        await engine.submit(command)
+    await engine.close()
+    return memory
+
+
 def written(rows: list[Row]) -> bytes:
     """A log as lines of JSON; data is text."""
     lines = [
@@ -101,6 +137,10 @@ def main(version: str) -> None:
     if "WorkspaceMade" in missing:
         rows = asyncio.run(with_worktrees()).runs[RUN].rows
         (folder / "worktrees.jsonl").write_bytes(written(rows))
+        missing -= {row.kind for row in rows}
+    if "EntryPut" in missing:
+        rows = asyncio.run(with_store()).runs[RUN].rows
+        (folder / "store.jsonl").write_bytes(written(rows))
         missing -= {row.kind for row in rows}
     for seed in range(SEEDS_MAX if missing else 0):
         memory = simulated(seed)

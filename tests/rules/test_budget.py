@@ -228,9 +228,9 @@ def test_an_owner_that_can_afford_nothing_gets_a_last_call_from_its_report_slice
 
 
 def test_a_worker_on_its_leads_money_is_refused_what_cannot_be_had_and_nobody_will_free() -> None:
-    world = tight(9_000)
+    world = tight(11_000)
     worker = world.spawn(max_turns=1)
-    refusal = world.refused(world.admitting(worker, new_bytes=8_000), BudgetExceeded)
+    refusal = world.refused(world.admitting(worker, new_bytes=10_000), BudgetExceeded)
     assert refusal.code == "budget_exceeded"
     assert world.actor(worker).winding == ""
 
@@ -377,9 +377,9 @@ def test_a_worker_dearer_than_its_estimate_draws_on_what_is_free() -> None:
     world = World()
     worker = world.spawn(max_turns=3)
     for _ in range(3):
-        world.turn(worker, Usage(9_000, 500))
+        world.turn(worker, Usage(11_000, 500))
     assert world.envelope().held == 0
-    assert world.envelope().spent == 3 * 9_500
+    assert world.envelope().spent == 3 * 11_500
 
 
 def test_a_settled_worker_teaches_what_the_next_of_its_kind_will_cost() -> None:

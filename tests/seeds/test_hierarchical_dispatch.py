@@ -56,7 +56,7 @@ LEADS_LATER = (
     "request_approval",
     "propose_plan",
 )
-WORKERS_LATER = (
+WORKERS_SHARE = (
     "kv_get",
     "kv_set",
     "kv_cas",
@@ -642,23 +642,36 @@ def test_a_tool_of_leads_that_is_not_built_is_refused_with_the_tools_there_are(
     play(RULES + LEAD, cast(lead), tmp_path)
 
 
-@pytest.mark.parametrize("tool", WORKERS_LATER)
-def test_a_tool_of_the_shared_store_is_refused_to_workers_with_the_tools_there_are(
-    tool: str, tmp_path: Path
+@pytest.mark.parametrize("tools", [None, [], ["Read"]])
+def test_workers_have_the_seven_tools_of_the_shared_store_whatever_tools_says(
+    tools: list[str] | None, tmp_path: Path
 ) -> None:
     def worker(request: Request) -> Reply:
+        assert set(WORKERS_SHARE) <= {tool.name for tool in request.tools}
         if not done(request):
-            return calls((mcp(tool), {"key": "/shared/x"}))
-        refusal = error(done(request)[0])
-        assert refusal["code"] == "unknown_tool"
-        assert "Read" in refusal["next"]
-        assert "spawn_worker" not in refusal["next"]
-        return Reply(text="It is not there.")
+            return calls(
+                (mcp("lease_acquire"), {"name": "plan", "ttl_secs": 60}),
+                (mcp("kv_set"), {"path": "/peer/self/status", "value": "begun"}),
+                (mcp("kv_get"), {"path": "/ref/spec"}),
+                (mcp("kv_cas"), {"path": "/shared/n", "expected_version": 0, "value": 1}),
+                (mcp("kv_wait"), {"path": "/shared/go", "timeout_secs": 30}),
+            )
+        if len(done(request)) == 5:
+            held, put, read, swapped, waited = [each.json for each in done(request)]
+            assert (held["acquired"], put["version"], swapped["swapped"]) == (True, 1, True)
+            assert (read["value"], waited["value"]) == ("the rules", True)
+            return calls((mcp("lease_release"), {"name": "plan"}), (mcp("kv_list"), {}))
+        entries = done(request)[-1].json["entries"]
+        return Reply(text=" ".join(each["path"] for each in entries))
 
     def lead(request: Request) -> Part:
-        request = yield calls(spawn("Share it."))
-        request = yield calls(wait(got(request)[0].json["worker_id"]))
-        assert got(request)[0].json["result"] == "It is not there."
+        yield calls(("kv_set", {"path": "/ref/spec", "value": "the rules"}))
+        given = {} if tools is None else {"tools": tools}
+        request = yield calls(spawn("Share it.", **given))
+        worker = got(request)[0].json["worker_id"]
+        yield calls(("kv_set", {"path": "/shared/go", "value": True}))
+        request = yield calls(wait(worker))
+        assert got(request)[0].json["result"] == ("/peer/W1/status /ref/spec /shared/go /shared/n")
         return REPORT
 
     play(RULES + LEAD, cast(lead, worker), tmp_path)

@@ -37,6 +37,7 @@ from tests.seeds.kit import (
 )
 
 FREE = Usage()
+SHARED = ("kv_", "lease_", "run_lease_")
 FILLER = "Let me know if you need anything else"
 ONE_AT_A_TIME = RULES.replace("4", "1")
 
@@ -86,7 +87,25 @@ def test_the_lead_is_told_the_names_of_its_tools(tmp_path: Path) -> None:
     assert "spawn_worker" not in heard["worker"]
 
 
-@pytest.mark.parametrize("tool", ["request_approval", "kv_set"])
+def test_the_lead_shares_with_its_workers_through_kv_set(tmp_path: Path) -> None:
+    def worker(request: Request) -> Reply:
+        if not done(request):
+            return calls(("kv_get", {"path": "/ref/template"}))
+        return Reply(text=done(request)[0].json["value"])
+
+    def lead(request: Request) -> Part:
+        assert "kv_set" in request.system
+        request = yield calls(("kv_set", {"path": "/ref/template", "value": "as agreed"}))
+        assert got(request)[0].json == {"path": "/ref/template", "version": 1}
+        request = yield calls(spawn("Do as /ref/template says."))
+        request = yield calls(wait(got(request)[0].json["worker_id"]))
+        assert got(request)[0].json["result"] == "as agreed"
+        return REPORT
+
+    play(RULES + LEAD, cast(lead, worker), tmp_path)
+
+
+@pytest.mark.parametrize("tool", ["request_approval"])
 def test_a_tool_that_is_not_built_is_neither_told_of_nor_accepted(
     tool: str, tmp_path: Path
 ) -> None:
@@ -186,7 +205,8 @@ def test_a_worker_gets_the_model_budget_tools_and_prompt_that_are_spelled_out(
 ) -> None:
     def worker(request: Request) -> str:
         assert request.model == "claude-sonnet-4-6"
-        assert [tool.name for tool in request.tools] == ["Read"]
+        names = [tool.name for tool in request.tools]
+        assert [name for name in names if not name.startswith(SHARED)] == ["Read"]
         assert prompt(request) == "You are worker 1."
         return "Done."
 

@@ -16,7 +16,8 @@ PART = 50
 # What must happen in so many runs, or they test less than they say.
 KINDS = frozenset(
     """ActorContinued ActorEnding ActorExpired ActorSettled ActorSpawned BoundExceeded CallAdmitted
-    CallCut CallDeferred DeadlineNeared HouseChanged MessageSent PathsMapped ReportAsked
+    CallCut CallDeferred DeadlineNeared EntryPut HouseChanged LeaseExpired LeaseGranted LeaseLeft
+    LeaseReleased LeaseRenewed MessageSent PathsMapped ReportAsked
     ReportChecked RunCancelled RunDraining RunFinished RunOwned RunReopened RunStarted
     SessionCrashed SpawnRefused ToolReturned TurnRecorded WaitOpened WindDownBegan
     WrapUpAsked""".split()

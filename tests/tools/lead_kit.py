@@ -24,7 +24,9 @@ from leadhand.stores.codec import NO_SECRETS
 from leadhand.stores.memory import MemoryStore
 from leadhand.tool import Caller, Role, Tool
 from leadhand.tools.call import Toolbox
+from leadhand.tools.lease import lease_tools
 from leadhand.tools.spawn import spawn_tool
+from leadhand.tools.store import store_tools
 from leadhand.tools.sublead import sublead_tool
 from leadhand.tools.wait import wait_tools
 from leadhand.tools.work.table import WORK_TOOLS
@@ -44,7 +46,16 @@ class Calling:
         self.folder = Folder(root.parent / "run")
         spawning = [spawn_tool(engine, self.folder), sublead_tool(engine, self.folder)]
         orchestration = [*spawning, *wait_tools(engine)]
-        self.toolbox = Toolbox([*WORK_TOOLS, *orchestration, *worker_tools(engine), *extra])
+        self.toolbox = Toolbox(
+            [
+                *WORK_TOOLS,
+                *orchestration,
+                *worker_tools(engine),
+                *store_tools(engine),
+                *lease_tools(engine),
+                *extra,
+            ]
+        )
         self.numbers = 0
 
     def caller(self, actor: str = ROOT, role: Role = "lead", call: str = "") -> Caller:

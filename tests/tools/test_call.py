@@ -25,6 +25,10 @@ ORCHESTRATION = {
     *("spawn_worker", "spawn_sublead", "wait_actor", "wait_for_any", "list_workers"),
     *("worker_status", "cancel_worker", "house_rules"),
 }
+SHARED = {
+    *("kv_get", "kv_set", "kv_cas", "kv_list", "kv_wait"),
+    *("lease_acquire", "lease_release", "run_lease_acquire", "run_lease_release"),
+}
 
 
 class Inner(Struct, frozen=True, forbid_unknown_fields=True):
@@ -100,17 +104,18 @@ def test_leads_orchestrate_and_workers_do_not(root: Path) -> None:
         everything = [each.name for each in WORK_TOOLS]
         for role in ("lead", "sublead"):
             names = {each.name for each in toolbox.offered(role, ())}
-            assert names == ORCHESTRATION
-        assert toolbox.offered("worker", ()) == []
+            assert names == {*ORCHESTRATION, *SHARED}
+        assert {each.name for each in toolbox.offered("worker", ())} == SHARED
         found = {each.name for each in toolbox.offered("worker", [*everything, *ORCHESTRATION])}
-        assert found == set(WORKER_TOOLS)
+        assert found == {*WORKER_TOOLS, *SHARED}
 
     box(root, deed)
 
 
 def test_only_the_work_tools_that_were_given_are_offered(root: Path) -> None:
     def deed(toolbox: Toolbox) -> None:
-        assert [each.name for each in toolbox.offered("worker", ("Read", "Fly"))] == ["Read"]
+        offered = [each.name for each in toolbox.offered("worker", ("Read", "Fly"))]
+        assert [name for name in offered if name not in SHARED] == ["Read"]
 
     box(root, deed)
 

@@ -11,6 +11,13 @@ from leadhand.domain.events import Intent
 from leadhand.domain.ids import ActorId, CallId
 from leadhand.domain.manifest import Manifest, Settings
 from leadhand.domain.money import Usage
+from leadhand.domain.shared_commands import AcquireLease as AcquireLease
+from leadhand.domain.shared_commands import AwaitEntry as AwaitEntry
+from leadhand.domain.shared_commands import ExpireLease as ExpireLease
+from leadhand.domain.shared_commands import GrantLease as GrantLease
+from leadhand.domain.shared_commands import LeaveLease as LeaveLease
+from leadhand.domain.shared_commands import PutEntry as PutEntry
+from leadhand.domain.shared_commands import ReleaseLease as ReleaseLease
 
 # What a session came to; or what its last answer was: cut at its length, empty, refused by the
 # model. unplaced: there is no workspace for it, so that it never began.
@@ -324,6 +331,13 @@ Command = (
     | WrapUpActor
     | CancelWorkers
     | ChangeHouse
+    | PutEntry
+    | AwaitEntry
+    | AcquireLease
+    | LeaveLease
+    | ReleaseLease
+    | GrantLease
+    | ExpireLease
     | RecordHold
     | UnparkRun
     | MapPaths

@@ -12,6 +12,8 @@ from leadhand.domain.rules import (
     deadline,
     fresh,
     house,
+    kv,
+    lease,
     pace,
     paths,
     run,
@@ -39,6 +41,15 @@ DECIDE: dict[type, Rule] = {
     c.CancelWorkers: fresh.cancel_workers,
     # --- house
     c.ChangeHouse: house.change,
+    # --- kv
+    c.PutEntry: kv.put,
+    c.AwaitEntry: kv.wait_for,
+    # --- lease
+    c.AcquireLease: lease.acquire,
+    c.LeaveLease: lease.leave,
+    c.ReleaseLease: lease.release,
+    c.GrantLease: lease.grant,
+    c.ExpireLease: lease.expire,
     # --- pace
     c.RecordHold: pace.hold,
     c.UnparkRun: pace.unpark,

@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable, Iterator
 from leadhand.domain import effects as fx
 from leadhand.domain.clock import Now
 from leadhand.domain.ids import ActorId
-from leadhand.domain.rules import actor, deadline, run, workspace
+from leadhand.domain.rules import actor, deadline, lease, run, workspace
 from leadhand.domain.state import Run
 
 
@@ -22,6 +22,7 @@ def due(
     effects = list(run.due(state, alive, now))
     if any(isinstance(effect, fx.Suspend) for effect in effects):
         return effects
+    effects += lease.grants_due(state)
     if touched is None:
         touched = dict.fromkeys((*state.actors, *state.workspaces))
     for actor_id in touched:
@@ -31,6 +32,7 @@ def due(
         else:
             effects += actor.due(state, one, alive, now)
             effects += deadline.due(state, one, alive, now)
+            effects += lease.due(state, one, now)
     return effects
 
 
@@ -54,3 +56,4 @@ def timers(state: Run, actor_id: ActorId | None) -> Iterator[int]:
     if one is not None:
         yield from actor.timers(one)
         yield from deadline.timers(one)
+        yield from lease.timers(state, one)

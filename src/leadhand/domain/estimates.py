@@ -8,7 +8,7 @@ from leadhand.domain.money import Price, Usage, cost
 
 # Tokens that one turn of a worker is taken to cost until workers of its kind have settled.
 TURN_INPUT = 2_000
-TURN_CACHED = 6_000
+TURN_CACHED = 8_000
 TURN_OUTPUT = 400
 TURNS_USUAL = 12
 

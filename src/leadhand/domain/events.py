@@ -34,6 +34,12 @@ from leadhand.domain.outcomes import ReportItem as ReportItem
 from leadhand.domain.outcomes import Role as Role
 from leadhand.domain.outcomes import RunStatus as RunStatus
 from leadhand.domain.outcomes import Status as Status
+from leadhand.domain.shared_events import EntryPut as EntryPut
+from leadhand.domain.shared_events import LeaseExpired as LeaseExpired
+from leadhand.domain.shared_events import LeaseGranted as LeaseGranted
+from leadhand.domain.shared_events import LeaseLeft as LeaseLeft
+from leadhand.domain.shared_events import LeaseReleased as LeaseReleased
+from leadhand.domain.shared_events import LeaseRenewed as LeaseRenewed
 
 # --- actor
 
@@ -244,12 +250,18 @@ class TaskSkipped(Event, frozen=True):
 
 
 class WaitOpened(Event, frozen=True):
-    """An actor waits for others, until (run_ms) at most."""
+    """An actor waits until (run_ms) at most: for others, for an entry (path, of a layer) to have at
+    least min_version, or for a lease (its key), to hold it for ttl_secs."""
 
     call: CallId = CallId("")
     targets: tuple[ActorId, ...] = ()
     any: bool = False
     until: int = 0
+    layer: ActorId = ActorId("")
+    path: str = ""
+    min_version: int = 0
+    lease: str = ""
+    ttl_secs: int = 0
 
 
 # --- workspace

@@ -13,6 +13,8 @@ from leadhand.domain.rules import (
     compaction,
     deadline,
     house,
+    kv,
+    lease,
     message,
     pace,
     paths,
@@ -34,6 +36,7 @@ EVOLVE: dict[type, tuple[Fold, ...]] = {
     e.SessionCrashed: (actor.evolve_crash,),
     e.ActorSettled: (
         house.evolve_settling,
+        lease.evolve_settling,
         actor.evolve_settled,
         task.evolve_settled,
         workspace.evolve_settled,
@@ -58,6 +61,14 @@ EVOLVE: dict[type, tuple[Fold, ...]] = {
     e.WrapUpAsked: (deadline.evolve_wrap_up,),
     # --- house
     e.HouseChanged: (house.evolve_changed,),
+    # --- kv
+    e.EntryPut: (kv.evolve_put,),
+    # --- lease
+    e.LeaseGranted: (lease.evolve_granted,),
+    e.LeaseRenewed: (lease.evolve_renewed,),
+    e.LeaseReleased: (lease.evolve_released,),
+    e.LeaseExpired: (lease.evolve_expired,),
+    e.LeaseLeft: (lease.evolve_left,),
     # --- message
     e.MessageSent: (message.evolve_sent,),
     # --- pace
@@ -84,10 +95,10 @@ EVOLVE: dict[type, tuple[Fold, ...]] = {
     # --- turn
     e.TurnRecorded: (budget.evolve_turn, turn.evolve_recorded),
     e.TurnLate: (budget.evolve_late,),
-    e.ToolReturned: (turn.evolve_returned,),
+    e.ToolReturned: (lease.evolve_returned, turn.evolve_returned),
     e.ToolLate: (),
     # --- wait
-    e.WaitOpened: (wait.evolve_opened,),
+    e.WaitOpened: (wait.evolve_opened, lease.evolve_waits),
     # --- workspace
     e.WorkspaceChosen: (workspace.evolve_chosen,),
     e.WorkspaceMade: (workspace.evolve_made,),

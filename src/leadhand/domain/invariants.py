@@ -5,12 +5,21 @@ from collections.abc import Iterator
 
 from leadhand.domain import ledger
 from leadhand.domain.ids import ROOT, depth
+from leadhand.domain.rules.kv import ENTRIES_MAX, LAYER_MAX
 from leadhand.domain.state import Run
 
 
 def broken(run: Run) -> list[str]:
     """The sentences that do not hold; empty for every run that only the rules have touched."""
-    return [*_money(run), *_actors(run), *_roles(run), *_caps(run), *_workspaces(run)]
+    return [
+        *_money(run),
+        *_actors(run),
+        *_roles(run),
+        *_caps(run),
+        *_workspaces(run),
+        *_store(run),
+        *_leases(run),
+    ]
 
 
 def _money(run: Run) -> Iterator[str]:
@@ -130,3 +139,32 @@ def _workspaces(run: Run) -> Iterator[str]:
             yield f"{actor}: has settled, and still wants a worktree"
         if run.finished_wall_ms is not None and each.state not in ("kept", "removed"):
             yield f"{actor}: the run is finished, and its worktree was not looked at"
+
+
+def _store(run: Run) -> Iterator[str]:
+    for owner, layer in run.layers.items():
+        if layer.size != sum(each.size for each in layer.entries.values()):
+            yield f"{owner}: the size of its store is not that of its entries"
+        if layer.size > LAYER_MAX or len(layer.entries) > ENTRIES_MAX:
+            yield f"{owner}: its store holds more than it may"
+
+
+def _leases(run: Run) -> Iterator[str]:
+    vacant = [key for key, lease in run.leases.items() if lease.queue and not lease.holder]
+    if sorted(vacant) != sorted(run.vacant):
+        yield "the leases to be granted are not those that are marked"
+    for key, lease in run.leases.items():
+        if lease.holder and lease.holder not in run.actors:
+            yield f"{key}: is held by {lease.holder}, who is not live"
+        elif lease.holder and key not in run.actors[lease.holder].leases:
+            yield f"{key}: its holder does not know that it holds it"
+        if lease.holder in lease.queue:
+            yield f"{key}: its holder waits for it"
+        for actor, waiter in lease.queue.items():
+            wait = run.actors[actor].waits.get(waiter.call) if actor in run.actors else None
+            if wait is None or wait.lease != key:
+                yield f"{key}: {actor} is in its queue, but does not wait"
+    for each in run.actors.values():
+        for key in each.leases:
+            if run.leases[key].holder != each.id:
+                yield f"{each.id}: believes that it holds {key}"

@@ -31,7 +31,7 @@ class HouseRules(Struct, frozen=True):
     that met it fails. max_parallel_tasks: of a run without a lead; None is TASKS_PARALLEL.
     halt_on_failure: whether a task that failed keeps others from starting.
     worktree_cleanup: whose worktrees are removed once they have settled; only those of which
-    nothing would be lost.
+    nothing would be lost. dump_shared_store: the run ends by writing its store to a file.
     """
 
     max_workers: int = 4
@@ -43,6 +43,7 @@ class HouseRules(Struct, frozen=True):
     max_parallel_tasks: int | None = None
     halt_on_failure: bool = False
     worktree_cleanup: Literal["on_success", "always", "never"] = "on_success"
+    dump_shared_store: bool = False
 
 
 class Settings(Struct, frozen=True, omit_defaults=True):

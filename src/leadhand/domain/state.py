@@ -11,6 +11,10 @@ from leadhand.domain.events import Limit, RunStatus, Status
 from leadhand.domain.ids import ActorId, CallId
 from leadhand.domain.manifest import TASKS_PARALLEL, HouseRules, Manifest
 from leadhand.domain.money import Price, Usage
+from leadhand.domain.shared_state import Entry as Entry
+from leadhand.domain.shared_state import Layer as Layer
+from leadhand.domain.shared_state import Lease as Lease
+from leadhand.domain.shared_state import Waiter as Waiter
 from leadhand.errors import UnknownActor
 
 # --- actor
@@ -166,13 +170,18 @@ class OpenTool(Struct):
 
 
 class Wait(Struct):
-    """A wait of an actor for others. since, until: run_ms."""
+    """An open wait of an actor: for others, an entry or a lease, as in `WaitOpened`. since, until:
+    run_ms."""
 
     call: CallId
     targets: tuple[ActorId, ...]
     any: bool
     since: int
     until: int
+    layer: ActorId = ActorId("")
+    path: str = ""
+    min_version: int = 0
+    lease: str = ""
 
 
 # --- workspace
@@ -199,8 +208,9 @@ class Actor(Struct):
     """A live actor. estimate: what is held for it in `pool`, the nearest envelope's owner.
     Times are run_ms; None has not come. compact_above: tokens; compacted_turn: how many turns it
     had taken when its conversation was compacted last. unfinished: answers in a row that were no
-    end. max_workers, read_down, env: of a sub-lead, as in `ActorSpawned`. workers_live: its own.
-    subleads_spawned: ever."""
+    end. deeds: what its open calls have done that must not be done twice: the version that one
+    wrote, the fence that one released. leases: the keys of those it holds. max_workers, read_down,
+    env: of a sub-lead, as in `ActorSpawned`. workers_live: its own. subleads_spawned: ever."""
 
     id: ActorId
     parent: ActorId
@@ -243,6 +253,8 @@ class Actor(Struct):
     deferral: Deferral | None = None
     tools: dict[CallId, OpenTool] = field(default_factory=dict)
     waits: dict[CallId, Wait] = field(default_factory=dict)
+    deeds: dict[CallId, int] = field(default_factory=dict)
+    leases: dict[str, None] = field(default_factory=dict)
     mail: list[Mail] = field(default_factory=list)
     message_count: int = 0
     live_children: list[ActorId] = field(default_factory=list)
@@ -258,6 +270,12 @@ class Actor(Struct):
     read_down: bool = False
     env: dict[str, str] = {}
 
+    def may_wait_until(self, now_ms: int, secs: int | None) -> int:
+        """Until when (run_ms) a wait of so many seconds lasts; its own time is the longest."""
+        longest = self.deadline if self.deadline is not None else now_ms + self.timeout_ms
+        asked = longest if secs is None else now_ms + secs * 1000
+        return max(now_ms, min(asked, longest))
+
 
 class ModelSpend(Struct):
     """What one model has cost in this run, and what its cache has saved."""
@@ -272,7 +290,7 @@ class Run(Struct):
     """Everything that is true of one run. short: what it ran out of since it began or was taken up
     again; relieved: of what there is more since, so that its lead is to have another stint.
     workers_kept: the root's live ones that a lower max_workers found. moves: paths that were
-    mapped."""
+    mapped. leases, vacant: by key; the vacant ones are free while others wait for them."""
 
     id: str = ""
     manifest: Manifest | None = None
@@ -312,6 +330,9 @@ class Run(Struct):
     report_by: str = ""
     mismatches: int = 0
     workspaces: dict[ActorId, Workspace] = field(default_factory=dict)
+    layers: dict[ActorId, Layer] = field(default_factory=dict)
+    leases: dict[str, Lease] = field(default_factory=dict)
+    vacant: dict[str, None] = field(default_factory=dict)
 
     @property
     def led(self) -> bool:
@@ -335,3 +356,11 @@ class Run(Struct):
         if found is None:
             raise UnknownActor(f"unknown actor: {actor}")
         return found
+
+    def layer_of(self, actor: ActorId) -> ActorId:
+        """The lead whose layer an actor is in: a worker's is its parent's, any other has its own.
+        Raises UnknownActor."""
+        one = self.actors.get(actor) or self.records.get(actor)
+        if one is None:
+            raise UnknownActor(f"unknown actor: {actor}")
+        return one.parent if one.role == "worker" else one.id

@@ -19,6 +19,7 @@ from leadhand.domain.events import (
     CallAdmitted,
     CallCut,
     ConversationCompacted,
+    EntryPut,
     Event,
     ToolReturned,
     TurnRecorded,
@@ -310,12 +311,17 @@ class Engine:
         if not self._watchers:
             return
         awaited = (each.event for each in events if not isinstance(each.event, UNAWAITED))
-        concerned: dict[str, None] = {event.actor: None for event in awaited}
+        concerned: dict[str, None] = {concern(event): None for event in awaited}
         if any(isinstance(stamped.event, FREES_MONEY) for stamped in events):
             concerned[MONEY] = None
         for key in concerned:
             for changed in self._watchers.get(key, ()):
                 changed.set()
+
+
+def concern(event: Event) -> str:
+    """The key whose watchers an event wakes: an entry's place, else its actor."""
+    return event.layer + event.path if isinstance(event, EntryPut) else event.actor
 
 
 class Verdict(Struct, frozen=True, omit_defaults=True):

@@ -4,24 +4,29 @@ import asyncio
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
 from leadhand.domain import events as e
 from leadhand.domain.ids import ActorId
+from leadhand.domain.state import Entry, Run
 from leadhand.engine.engine import Engine
 from leadhand.engine.log import Stamped
 from leadhand.folder import Folder
+from leadhand.tool import Blobs
 from leadhand.views import record, transcript
 
 _encoder = msgspec.json.Encoder()
 
 
 class Projections:
-    """Keeps a run's transcripts, summary.jsonl and summary.json in step with its log."""
+    """Keeps a run's transcripts, summary.jsonl and summary.json in step with its log, and writes
+    shared-store.json at its end where the house rules want it."""
 
-    def __init__(self, engine: Engine, folder: Folder) -> None:
-        self._engine, self._folder = engine, folder
+    def __init__(self, engine: Engine, folder: Folder, blobs: Blobs | None = None) -> None:
+        """blobs: where long values of the store are."""
+        self._engine, self._folder, self._blobs = engine, folder, blobs
         self._waiting: list[Stamped] = []
         self._work = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -54,6 +59,8 @@ class Projections:
         writes all of it anew."""
         try:
             await asyncio.to_thread(self._write, events)
+            if self._engine.run.house.dump_shared_store and ended(events):
+                await self._dump()
         except OSError as error:
             self.complaint = f"the files beside the log are incomplete: {error}"
 
@@ -103,7 +110,7 @@ class Projections:
                 self._folder.words(ActorId(event.actor)).unlink(missing_ok=True)
         for path, texts in lines.items():
             self._append(path, b"".join(text + b"\n" for text in texts))
-        if any(isinstance(stamped.event, e.RunFinished) for stamped in events):
+        if ended(events):
             self._summarize()
 
     def _append(self, path: Path, data: bytes) -> None:
@@ -114,8 +121,41 @@ class Projections:
     def _summarize(self) -> None:
         told = record.summary(self._engine.run, self._checked, list(self._tasks.values()))
         data = msgspec.json.format(_encoder.encode(told), indent=2)
-        path = self._folder.summary
+        self._replace(self._folder.summary, data + b"\n")
+
+    def _replace(self, path: Path, data: bytes) -> None:
         fresh = path.with_suffix(".part")
         fresh.touch(mode=0o600)
-        fresh.write_bytes(data + b"\n")
+        fresh.write_bytes(data)
         fresh.replace(path)
+
+    async def _dump(self) -> None:
+        run = self._engine.run
+        layers = {
+            layer: {path: await self._shared(entry) for path, entry in sorted(held.entries.items())}
+            for layer, held in run.layers.items()
+        }
+        data = _encoder.encode({"layers": layers, "leases": leases(run)})
+        await asyncio.to_thread(self._replace, self._folder.shared_store, data + b"\n")
+
+    async def _shared(self, entry: Entry) -> dict[str, Any]:
+        event = await self._engine.event(entry.seq)
+        assert isinstance(event, e.EntryPut)
+        value = event.value.encode()
+        if event.blob and self._blobs is not None:
+            value = await self._blobs.get(event.blob)
+        return {"version": entry.version, "writer": entry.writer, "value": msgspec.Raw(value)}
+
+
+def ended(events: Sequence[Stamped]) -> bool:
+    """Whether the run ended with these."""
+    return any(isinstance(stamped.event, e.RunFinished) for stamped in events)
+
+
+def leases(run: Run) -> list[dict[str, Any]]:
+    """Every name that was held, by its layer (empty: of the whole run), with its last fence."""
+    found = []
+    for key, lease in sorted(run.leases.items()):
+        layer, _, name = key.partition("|")
+        found.append({"layer": layer, "name": name, "fence": lease.fence})
+    return found

@@ -24,7 +24,7 @@ GRACE_MAX_SECS = 3600
 _HOUSE = ("max_workers", "budget_usd", "lead_timeout_secs", "max_total_spawns")
 _RUN = (
     *(*_HOUSE, "grace_secs", "on_quota", "max_parallel_tasks", "halt_on_failure"),
-    *("timeout_secs", "max_turns", "worktree_cleanup"),
+    *("timeout_secs", "max_turns", "worktree_cleanup", "dump_shared_store"),
 )
 _DEFAULTS = (*reading.KEYS, "timeout_secs", "budget_usd", "use_worktree")
 _LEAD = ("id", "prompt", *_HOUSE, *_DEFAULTS, "branch", *subleads.KEYS)
@@ -116,6 +116,7 @@ def _house(run: Section, lead: Section) -> HouseRules:
         "max_parallel_tasks": run.whole("max_parallel_tasks", 1, WORKERS_MAX),
         "halt_on_failure": run.flag("halt_on_failure"),
         "worktree_cleanup": run.choice("worktree_cleanup", _WORKTREE_CLEANUP),
+        "dump_shared_store": run.flag("dump_shared_store"),
     }
     if given["budget_nanousd"] is None and ("budget_usd" in run or "budget_usd" in lead):
         # It has a fault of its own; no worker's budget is then held against the default.

@@ -27,7 +27,9 @@ from leadhand.testing.verdicts import Broken, Rest, at_rest
 from leadhand.testing.witness import WitnessStore
 from leadhand.testing.world import World
 from leadhand.tools.call import Toolbox
+from leadhand.tools.lease import lease_tools
 from leadhand.tools.spawn import spawn_tool
+from leadhand.tools.store import store_tools
 from leadhand.tools.sublead import sublead_tool
 from leadhand.tools.wait import wait_tools
 from leadhand.tools.workers import worker_tools
@@ -116,6 +118,7 @@ class Life:
         folder = Folder(NOWHERE)
         tools = [spawn_tool(engine, folder), sublead_tool(engine, folder)]
         tools += [*wait_tools(engine), *worker_tools(engine)]
+        tools += [*store_tools(engine), *lease_tools(engine)]
         return ApiHarness(
             owner=engine,
             gateway=Gateway(engine, lambda name: model, Governor(self._plan.seed, self._wall)),

@@ -16,6 +16,7 @@ from leadhand.domain.money import Usage
 from leadhand.errors import ModelError, ModelErrorKind
 from leadhand.model import Request, StopReason
 from leadhand.models.scripted import Reply, counted
+from leadhand.testing import sharing
 from leadhand.testing.clock import WALL_MS
 from leadhand.testing.script import Done, asks_summary, done, turn
 
@@ -107,6 +108,9 @@ class Players:
             said = Reply(text=dice.choice(("It went well so far.", "It went well.", "")))
         else:
             said = (self.lead if leads(request.actor_id) else self.worker)(request, dice)
+        if said.calls:
+            shares = sharing.calls(self.dice("shares", *key))
+            said = Reply(text=said.text, calls=(*said.calls, *shares))
         cut = None if said.calls else trouble.stop_reason
         usage = usage_of(request, dice, trouble.dear)
         return Reply(text=said.text, calls=said.calls, usage=usage, stop_reason=cut)

@@ -16,7 +16,7 @@ from leadhand.testing.players import MODELS
 
 RUN = "simulated"
 # About what a first turn of a simulated actor reads.
-TURN_TOKENS = 8_000
+TURN_TOKENS = 14_000
 
 COMMANDS: tuple[Mailable, ...] = (
     c.DrainRun(),

@@ -18,6 +18,7 @@ from leadhand.domain.rules import wait as waits
 from leadhand.domain.rules.run import over
 from leadhand.domain.state import Actor, Run
 from leadhand.stores.memory import KeptRun
+from leadhand.testing import sharing
 from leadhand.testing.witness import encoded, event_of, folded
 from leadhand.testing.world import World
 
@@ -147,6 +148,8 @@ def of_story(kept: KeptRun, world: World) -> Iterator[str]:
     yield from of_actors(events)
     yield from of_breaks(events)
     yield from of_ends(events, folded(kept))
+    yield from sharing.of_entries(events)
+    yield from sharing.of_leases(events, folded(kept))
 
 
 class Bill(Struct):

@@ -19,9 +19,7 @@ from leadhand.models.scripted import Reply, ScriptedModel
 from leadhand.testing.players import Players
 from leadhand.testing.script import asks_summary, turn
 from leadhand.testing.witness import WitnessStore, event_of
-from leadhand.tool import Caller, Role, Tool
-
-EVERYONE: frozenset[Role] = frozenset({"lead", "sublead", "worker"})
+from leadhand.tool import EVERYONE, Caller, Tool
 
 
 class Asking(Struct, frozen=True):

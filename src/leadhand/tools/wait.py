@@ -122,7 +122,8 @@ async def waited(
 async def hold(owner: Owner, caller: Caller) -> str:
     """Wait until the wait is over; why it is."""
     wait = owner.run.live(caller.actor_id).waits[caller.call_id]
-    with owner.watching(caller.actor_id, "", *wait.targets) as changed:
+    watched = (wait.layer + wait.path,) if wait.path else wait.targets
+    with owner.watching(caller.actor_id, "", *watched) as changed:
         while True:
             changed.clear()
             actor, now = owner.run.live(caller.actor_id), owner.now()

@@ -9,6 +9,7 @@ from msgspec import Struct
 from leadhand.domain import events as e
 from leadhand.domain.clock import At
 from leadhand.domain.ids import ActorId
+from leadhand.domain.layers import lease_name
 from leadhand.domain.money import show
 from leadhand.views.record import iso
 from leadhand.views.words import counted, line, listed, model_name, names, span
@@ -112,7 +113,11 @@ def admitted(event: e.CallAdmitted) -> str:
 
 
 def waits(event: e.WaitOpened) -> str:
-    """For whom an actor waits."""
+    """For whom or what an actor waits."""
+    if event.path:
+        return f"waits for {event.path}, version {event.min_version}"
+    if event.lease:
+        return f"waits for the lease {lease_name(event.lease)}"
     each = "the first of " if event.any and len(event.targets) > 1 else ""
     return f"waits for {each}{names(event.targets)}"
 
@@ -167,6 +172,16 @@ def mapped(event: e.PathsMapped) -> str:
     return f"paths moved: {listed([f'{old} is now {new}' for old, new in event.pairs], 3)}"
 
 
+def put(event: e.EntryPut) -> str:
+    """Which entry was written, and what with."""
+    return f"wrote {event.path} (version {event.version}): {line(event.value, 120) or 'long'}"
+
+
+def granted(event: e.LeaseGranted) -> str:
+    """Which lease was granted."""
+    return f"holds the lease {lease_name(event.lease)} (fence {event.fence})"
+
+
 TEXTS: dict[type, Words] = {
     e.ActorEnding: lambda it: f"is being ended as {it.status} by {it.by}: {it.reason}",
     e.SessionCrashed: lambda it: f"its session crashed and starts again: {it.error}",
@@ -185,6 +200,12 @@ TEXTS: dict[type, Words] = {
     e.ActorExpired: lambda it: "its time is up; one call is left",
     e.WrapUpAsked: lambda it: f"was asked to wrap up: {it.why}",
     e.HouseChanged: changed,
+    e.EntryPut: put,
+    e.LeaseGranted: granted,
+    e.LeaseRenewed: lambda it: f"holds the lease {lease_name(it.lease)} for longer",
+    e.LeaseReleased: lambda it: f"released the lease {lease_name(it.lease)}",
+    e.LeaseExpired: lambda it: f"its lease {lease_name(it.lease)} expired",
+    e.LeaseLeft: lambda it: f"waits no longer for the lease {lease_name(it.lease)}",
     e.MessageSent: lambda it: f"message from {it.sender}: {line(it.text, 160)}",
     e.CallHeld: lambda it: f"its call waits for {it.why}",
     e.RunParked: parked,
@@ -213,5 +234,5 @@ TEXTS: dict[type, Words] = {
 }
 DETAILS = (
     *(e.ExitLate, e.CallAdmitted, e.DeadlineNeared, e.MessageSent, e.ToolLate, e.TurnLate),
-    *(e.WorkspaceMade, e.WorkspaceRemoved),
+    *(e.WorkspaceMade, e.WorkspaceRemoved, e.LeaseRenewed, e.LeaseLeft),
 )

@@ -8,11 +8,12 @@ from msgspec import Struct
 from leadhand.domain import events as e
 from leadhand.domain.clock import At, Now
 from leadhand.domain.ids import ActorId
+from leadhand.domain.layers import lease_name
 from leadhand.domain.ledger import free
 from leadhand.domain.money import as_usd, show
 from leadhand.domain.rules.actor import CRASHES_MAX
 from leadhand.domain.rules.pace import PARKED
-from leadhand.domain.state import Actor, Record, Run
+from leadhand.domain.state import Actor, Record, Run, Wait
 from leadhand.views.words import (
     counted,
     doing,
@@ -196,10 +197,27 @@ def tools(run: Run, one: Actor, scene: Scene) -> Standing:
     targets = sorted({target for wait in waits for target in wait.targets}, key=order)
     alive = [run.actors[target] for target in targets if target in run.actors]
     each = [f"{worker.id} ({doing(worker, scene.now) or state_of(worker)})" for worker in alive]
+    if things := [what for wait in waits for what in shared(run, one, wait, scene.now)]:
+        target = listed([*things, *(f"{worker} to settle" for worker in each)])
+        after = "it gets what has come; without that, it is told so and goes on"
+        return Standing(target, after, since, min(wait.until for wait in waits))
     first = "the first of " if len(alive) > 1 and all(wait.any for wait in waits) else ""
     target = f"{first}{listed(each)} to settle" if each else "the result of a settled worker"
     after = "it gets the results; without them, it is told so and goes on"
     return Standing(target, after, since, min(wait.until for wait in waits))
+
+
+def shared(run: Run, one: Actor, wait: Wait, now: Now) -> Iterator[str]:
+    """Of a wait for an entry or a lease: what has to happen, and who stands before it."""
+    if wait.path:
+        yield f"{wait.path} to be written (version {wait.min_version})"
+    if wait.lease:
+        lease = run.leases[wait.lease]
+        before = [*lease.queue].index(one.id) if one.id in lease.queue else 0
+        held = f"held by {lease.holder} for {span(lease.until - now.run_ms)} at most"
+        ahead = f", {counted(before, 'other')} before it" if before else ""
+        is_held = held if lease.holder else "free, and about to be granted"
+        yield f"the lease {lease_name(wait.lease)} ({is_held}{ahead})"
 
 
 def unowned(run: Run, one: Actor, scene: Scene) -> Iterator[str]:

@@ -1,11 +1,12 @@
 """Words: names, times and states as people read them, safe to print on a terminal."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from leadhand.domain.clock import Now
 from leadhand.domain.ids import ActorId, short
-from leadhand.domain.state import Actor, Record
+from leadhand.domain.layers import lease_name
+from leadhand.domain.state import Actor, Record, Wait
 from leadhand.domain.text import one_line
 
 # What moves the cursor, colors the screen, turns the direction of writing, or is no character.
@@ -90,6 +91,15 @@ def state_of(one: Actor | Record) -> str:
     return "queued" if one.started_at is None and one.role != "tasks" else "running"
 
 
+def awaited(wait: Wait) -> Iterator[str]:
+    """The entry or the lease that is waited for."""
+    if wait.path:
+        version = f" (version {wait.min_version})" if wait.min_version > 1 else ""
+        yield f"{wait.path}{version}"
+    if wait.lease:
+        yield f"the lease {lease_name(wait.lease)}"
+
+
 def doing(actor: Actor, now: Now) -> str:
     """What a live actor does at this moment, in a few words."""
     if actor.ending is not None:
@@ -105,7 +115,8 @@ def doing(actor: Actor, now: Now) -> str:
         return f"asks {model_name(actor.model)}{after}"
     if actor.waits and len(actor.waits) == len(actor.tools):
         targets = {target for wait in actor.waits.values() for target in wait.targets}
-        return f"waits for {names(sorted(targets, key=order))}"
+        things = [each for wait in actor.waits.values() for each in awaited(wait)]
+        return f"waits for {listed([*map(short, sorted(targets, key=order)), *things])}"
     steps = [tool.step or tool.tool for tool in actor.tools.values()]
     if steps:
         return line(steps[0], 100) + (f" (+{len(steps) - 1})" if len(steps) > 1 else "")

@@ -1,4 +1,8 @@
-"""Wait: an actor waits for others, always with a deadline, and ends early when it is needed."""
+"""Wait: an actor waits, always with a deadline, and ends early when it is needed.
+
+Waits for others begin here, those for an entry or a lease in their own rules; all are over by the
+same reasons.
+"""
 
 from leadhand.domain import commands as c
 from leadhand.domain import events as e
@@ -20,31 +24,49 @@ def begin(run: Run, command: c.OpenWait, now: Now) -> list[e.Event]:
         known = run.actors.get(target) or run.records.get(target)
         if known is None or known.parent != actor.id:
             raise UnknownActor(f"unknown actor: {target}")
-    longest = actor.deadline if actor.deadline is not None else now.run_ms + actor.timeout_ms
-    asked = longest
-    if command.timeout_secs is not None:
-        asked = now.run_ms + command.timeout_secs * 1000
     return [
         e.WaitOpened(
             actor.id,
             call=command.call,
             targets=command.targets,
             any=command.any,
-            until=max(now.run_ms, min(asked, longest)),
+            until=actor.may_wait_until(now.run_ms, command.timeout_secs),
         )
     ]
 
 
 def evolve_opened(run: Run, event: e.WaitOpened, at: At) -> None:
     """Remember the wait until its tool returns."""
-    wait = Wait(event.call, event.targets, event.any, at.now.run_ms, event.until)
-    run.actors[event.actor].waits[event.call] = wait
+    run.actors[event.actor].waits[event.call] = Wait(
+        event.call,
+        event.targets,
+        event.any,
+        since=at.now.run_ms,
+        until=event.until,
+        layer=event.layer,
+        path=event.path,
+        min_version=event.min_version,
+        lease=event.lease,
+    )
+
+
+def come(run: Run, actor: Actor, wait: Wait) -> bool:
+    """Whether what is waited for is there."""
+    if wait.path:
+        layer = run.layers.get(wait.layer)
+        entry = layer.entries.get(wait.path) if layer else None
+        return entry is not None and entry.version >= wait.min_version
+    if wait.lease:
+        lease = run.leases[wait.lease]
+        return lease.holder == actor.id and lease.call == wait.call
+    settled = [target for target in wait.targets if target in run.records]
+    return bool(settled) and (wait.any or len(settled) == len(wait.targets))
 
 
 def over(run: Run, actor: Actor, wait: Wait, now: Now) -> str:
-    """Why a wait is over: `settled`, or what ended it early; empty while it holds."""
-    settled = [target for target in wait.targets if target in run.records]
-    if settled and (wait.any or len(settled) == len(wait.targets)):
+    """Why a wait is over: `settled` where all has come, or what ended it early; empty while it
+    holds."""
+    if come(run, actor, wait):
         return "settled"
     if actor.mail:
         return "there is a message for you, which comes with this result"
