@@ -103,6 +103,35 @@ class MaxWorkersExceeded(Refused):
     default_next_step = "Wait for a running worker (wait_for_any) before spawning the next one."
 
 
+class MaxTotalWorkersExceeded(Refused):
+    """max_total_workers exceeded"""
+
+    code = "max_total_workers_exceeded"
+    default_next_step = (
+        "Wait for a running worker of yours; workers of others take places of the same run."
+    )
+
+
+class MaxSubleadsExceeded(Refused):
+    """max_subleads exceeded"""
+
+    code = "max_subleads_exceeded"
+    default_next_step = "Wait for a sub-lead to settle, or spawn workers instead."
+
+
+class MaxDepthExceeded(Refused):
+    """max_depth exceeded"""
+
+    code = "max_depth_exceeded"
+    default_next_step = "Spawn workers instead: you are as deep as leads may be in this run."
+
+
+class SubleadBudgetExceeded(Refused):
+    """sublead budget exceeded"""
+
+    code = "sublead_budget_exceeded"
+
+
 class MaxSpawnsExceeded(Refused):
     """max_total_spawns exceeded"""
 

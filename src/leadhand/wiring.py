@@ -42,6 +42,7 @@ from leadhand.tools.lease import lease_tools
 from leadhand.tools.spawn import spawn_tool
 from leadhand.tools.steer import steer_tools
 from leadhand.tools.store import store_tools
+from leadhand.tools.sublead import sublead_tool
 from leadhand.tools.wait import wait_tools
 from leadhand.tools.work.table import WORK_TOOLS
 from leadhand.tools.work.web_fetch import Get, web_fetch_tool
@@ -243,8 +244,14 @@ class LiveRun:
     def _harness(self) -> ApiHarness:
         engine = self.engine
         tools = [*WORK_TOOLS, web_fetch_tool(web_get), *wait_tools(engine), *worker_tools(engine)]
-        tools += [spawn_tool(engine, self.folder, self.workspaces), *steer_tools(engine)]
-        tools += [*store_tools(engine), *lease_tools(engine), *self._own_tools]
+        tools += [
+            spawn_tool(engine, self.folder, self.workspaces),
+            sublead_tool(engine, self.folder, self.workspaces),
+            *steer_tools(engine),
+            *store_tools(engine),
+            *lease_tools(engine),
+            *self._own_tools,
+        ]
         if engine.run.manifest is not None:
             tools += missing(engine.run.manifest.tools, self._own_tools)
         return ApiHarness(

@@ -6,7 +6,7 @@ from random import Random
 from leadhand.domain import commands as c
 from leadhand.domain import events as e
 from leadhand.domain.ids import ROOT, ActorId, CallId
-from leadhand.domain.manifest import Settings
+from leadhand.domain.manifest import Settings, Subleads
 from leadhand.domain.money import MILLION, Price, Usage
 from leadhand.errors import Refused
 from tests.rules.world import REPORT, UNIT, World, intent
@@ -29,6 +29,7 @@ class Life:
             max_total_spawns=self.dice.choice([3, 100]),
             lead_timeout_secs=self.dice.choice([60, 3_600]),
             grace_secs=self.dice.choice([0, 30]),
+            subleads=self.dice.choice([None, Subleads(max_depth=3), Subleads(2, 50_000, 3)]),
         )
 
     def go(self, steps: int) -> "Life":
@@ -81,7 +82,16 @@ class Life:
         """What is likely to be asked, or else anything."""
         if self.dice.random() < 0.85 and self.world.run.actors:
             return self.likely()
-        often = [self.admit, self.turn, self.spawn, self.wait, self.returned, self.cut, self.crash]
+        often = [
+            self.admit,
+            self.turn,
+            self.spawn,
+            self.divide,
+            self.wait,
+            self.returned,
+            self.cut,
+            self.crash,
+        ]
         rarely = [self.exit, self.cancel, self.again, self.of_time, self.of_run]
         often += [self.shares, self.leases]
         return self.dice.choice(often * 3 + rarely)()
@@ -94,8 +104,16 @@ class Life:
         if actor.tools and self.dice.random() < 0.5:
             call = self.dice.choice([*actor.tools])
             return c.RecordToolResult(actor.id, call, "content")
-        if actor.role == "lead":
-            return self.dice.choice([self.admit(actor.id), self.spawn(), self.spawn(), self.wait()])
+        if actor.role != "worker":
+            return self.dice.choice(
+                [
+                    self.admit(actor.id),
+                    self.spawn(actor.id),
+                    self.spawn(),
+                    self.divide(),
+                    self.wait(),
+                ]
+            )
         if actor.turns and self.dice.random() < 0.3:
             return c.RecordExit(actor.id, "completed", "done")
         return self.admit(actor.id)
@@ -131,9 +149,23 @@ class Life:
         """An answer that was recorded before, as it may come twice."""
         return self.dice.choice(self.late) if self.late else self.turn()
 
-    def spawn(self) -> c.Command:
-        return c.SpawnActor(
+    def divide(self) -> c.Command:
+        return c.SpawnSublead(
             self.dice.choice([ROOT, self.anybody()]),
+            CallId(f"s{self.dice.randint(1, 12)}"),
+            "lead it",
+            key=self.dice.choice(["", "", "k1"]),
+            max_workers=self.dice.choice([None, 1, 2, 9]),
+            read_down=self.dice.choice([None, True]),
+            settings=Settings(
+                budget_nanousd=self.dice.choice([None, 9_000, 40_000, 900_000, 10**12]),
+                timeout_secs=self.dice.choice([None, 1, 100]),
+            ),
+        )
+
+    def spawn(self, parent: ActorId | None = None) -> c.Command:
+        return c.SpawnActor(
+            parent or self.dice.choice([ROOT, self.anybody()]),
             CallId(f"s{self.dice.randint(1, 12)}"),
             "do it",
             key=self.dice.choice(["", "", "k1"]),

@@ -21,7 +21,7 @@ from leadhand.domain import commands as c
 from leadhand.domain import estimates, ledger
 from leadhand.domain import events as e
 from leadhand.domain.ids import ROOT, ActorId, CallId
-from leadhand.domain.manifest import Settings
+from leadhand.domain.manifest import Settings, Subleads
 from leadhand.domain.money import MILLION, Price, Usage
 from leadhand.domain.state import Call, Envelope, Run
 from leadhand.errors import Refused
@@ -52,6 +52,7 @@ class LedgerMachine(RuleBasedStateMachine):
             prices={UNIT: PRICE},
             lead=Settings(max_tokens=max_tokens),
             defaults=Settings(max_tokens=max_tokens),
+            subleads=Subleads(max_depth=4),
         )
         self.world = World(asked)
         return ROOT
@@ -86,18 +87,35 @@ class LedgerMachine(RuleBasedStateMachine):
         elif isinstance(event, e.TurnLate):
             over = event.booked
         if over:
-            for owner in {pools.get(event.actor, ROOT), ROOT}:
+            # One that has settled books a late answer in the root's alone.
+            found = pools.get(event.actor)
+            above = [
+                each for each in self.world.run.envelopes if f"{found}/".startswith(f"{each}/")
+            ]
+            for owner in {*above, ROOT}:
                 self.excess[owner] += over
 
     @rule(
         target=actors,
+        parent=actors,
         budget=st.one_of(st.none(), st.integers(0, 80_000)),
         turns=st.integers(1, 20),
     )
-    def spawn(self, budget: int | None, turns: int) -> object:
-        command = self.world.spawning(budget_nanousd=budget, max_turns=turns)
+    def spawn(self, parent: ActorId, budget: int | None, turns: int) -> object:
+        command = self.world.spawning(parent=parent, budget_nanousd=budget, max_turns=turns)
         asked = self.asked(command)
         return multiple(*[each.actor for each in asked if isinstance(each, e.ActorSpawned)])
+
+    @rule(target=actors, parent=actors, budget=st.integers(1, 200_000))
+    def divide(self, parent: ActorId, budget: int) -> object:
+        command = self.world.subleading(parent=parent, budget_nanousd=budget, max_workers=3)
+        asked = self.asked(command)
+        return multiple(*[each.actor for each in asked if isinstance(each, e.ActorSpawned)])
+
+    @rule(actor=actors)
+    def cancel(self, actor: ActorId) -> None:
+        if actor != ROOT:
+            self.asked(c.CancelActor(actor, "enough"))
 
     @rule(actor=actors, new_bytes=st.integers(0, 5_000))
     def admit(self, actor: ActorId, new_bytes: int) -> None:
@@ -174,6 +192,14 @@ class LedgerMachine(RuleBasedStateMachine):
         for owner, envelope in self.world.run.envelopes.items():
             assert ledger.used(envelope) <= envelope.limit + envelope.excess
             assert envelope.excess <= self.excess[owner]
+
+    @invariant()
+    def envelopes_never_sum_past_their_parent(self) -> None:
+        envelopes = self.world.run.envelopes
+        for owner, envelope in envelopes.items():
+            children = [each for each in envelopes.values() if each.parent == owner]
+            more = sum(max(0, each.limit - each.spent) for each in children)
+            assert envelope.spent + more <= envelope.limit + envelope.excess
 
     def teardown(self) -> None:
         if not self.world.log:

@@ -35,6 +35,7 @@ from leadhand.tool import Caller, Effect, Role, Tool
 from leadhand.tools.call import Toolbox
 from leadhand.tools.spawn import spawn_tool
 from leadhand.tools.steer import steer_tools
+from leadhand.tools.sublead import sublead_tool
 from leadhand.tools.wait import wait_tools
 from leadhand.tools.workers import worker_tools
 from leadhand.wiring import RunBlobs
@@ -122,8 +123,8 @@ class Owner:
         await engine.submit(c.OwnRun(engine.epoch, "test"))
         if asked is not None:
             await engine.submit(c.StartRun(RUN, asked))
-        tools = [spawn_tool(engine, Folder(base)), *wait_tools(engine), *worker_tools(engine)]
-        tools += steer_tools(engine)
+        tools = [spawn_tool(engine, Folder(base)), sublead_tool(engine, Folder(base))]
+        tools += [*wait_tools(engine), *worker_tools(engine), *steer_tools(engine)]
         tools += [self.deed("Look", "reads"), self.deed("Touch", "effects")]
         model = ScriptedModel(self.answer)
         harness = ApiHarness(

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from leadhand.domain.manifest import Agent, HouseRules, Manifest, Provider, Settings
+from leadhand.domain.manifest import Agent, HouseRules, Manifest, Provider, Settings, Subleads
 from leadhand.domain.money import NANO, Price
 from leadhand.errors import ManifestError
 from leadhand.load import SIZE_MAX, load, parse
@@ -262,6 +262,30 @@ def test_every_key_arrives_where_it_belongs(base: Path) -> None:
         use_worktree=True,
         branch="digest/1.0_a",
     )
+    assert loaded.manifest.subleads == Subleads(
+        max_subleads=3,
+        max_sublead_budget_nanousd=NANO,
+        max_total_workers=20,
+        max_depth=3,
+        max_workers=8,
+        read_down=True,
+        settings=Settings(
+            model="claude-sonnet-4-6",
+            effort="low",
+            system="Lead a phase.",
+            tools=("Read",),
+            directory=str(base / "other"),
+            add_dirs=(),
+            env={"PHASE": "one"},
+            allow_hosts=(),
+            timeout_secs=900,
+            max_turns=30,
+            max_tokens=4096,
+            compact_above_tokens=80_000,
+            budget_nanousd=NANO * 3 // 4,
+            use_worktree=False,
+        ),
+    )
     assert loaded.manifest.agents == {
         "reviewer": Agent(
             "Reads.",
@@ -342,8 +366,37 @@ def test_a_worker_may_have_the_budget_of_the_whole_run(base: Path) -> None:
     assert found.agents["all"].settings.budget_nanousd == found.house.budget_nanousd
 
 
-def test_saying_that_what_is_not_built_is_not_wanted_is_fine(base: Path) -> None:
+def test_sub_leads_are_not_allowed_unless_the_manifest_says_so(base: Path) -> None:
+    assert manifest(LEAD, base).subleads is None
     assert manifest(LEAD + "allow_subleads = false", base) == manifest(LEAD, base)
+    assert manifest(LEAD + "allow_subleads = true", base).subleads == Subleads(max_depth=2)
+
+
+def test_what_is_said_of_sub_leads_that_are_not_allowed_is_warned_of(base: Path) -> None:
+    text = RULES + LEAD + "max_subleads = 2\nmax_depth = 3\n[sublead_defaults]\nmax_workers = 1"
+    why = "has no effect, since allow_subleads is not true"
+    assert parse(text, "m.toml", base).warnings == [
+        f"m.toml:7: lead.max_subleads: {why}",
+        f"m.toml:8: lead.max_depth: {why}",
+        f"m.toml:9: sublead_defaults: {why}",
+    ]
+
+
+def test_figures_of_sub_leads_that_are_never_reached_are_warned_of(base: Path) -> None:
+    text = RULES + LEAD + "allow_subleads = true\nmax_sublead_budget_usd = 99\nmax_depth = 1\n"
+    text += "max_total_workers = 1\n[sublead_defaults]\nlead_timeout_secs = 9999"
+    assert [each.split(": ", 1)[1] for each in parse(text, "m.toml", base).warnings] == [
+        "lead.max_sublead_budget_usd: is never reached: the whole run has $1.00",
+        "lead.max_depth: leaves no level for the workers of a sub-lead, so that there will be none",
+        "lead.max_total_workers: max_workers, 4, is never reached: 1 are allowed in the whole run",
+        "sublead_defaults.lead_timeout_secs: is never reached: the lead itself has 3600",
+    ]
+
+
+@pytest.mark.parametrize("depth", [1, 8])
+def test_the_depth_is_from_1_to_8(depth: int, base: Path) -> None:
+    found = manifest(f"{RULES}{LEAD}allow_subleads = true\nmax_depth = {depth}", base)
+    assert found.subleads == Subleads(max_depth=depth)
 
 
 def test_a_branch_without_a_worktree_is_warned_of(base: Path) -> None:

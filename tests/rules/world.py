@@ -19,7 +19,7 @@ from leadhand.domain.due import due, timers
 from leadhand.domain.evolve import evolve
 from leadhand.domain.ids import ROOT, ActorId, CallId
 from leadhand.domain.invariants import broken
-from leadhand.domain.manifest import Agent, HouseRules, Lead, Manifest, Settings
+from leadhand.domain.manifest import Agent, HouseRules, Lead, Manifest, Settings, Subleads
 from leadhand.domain.money import MILLION, Price, Usage
 from leadhand.domain.state import Actor, Envelope, Record, Run
 from leadhand.errors import Refused
@@ -41,6 +41,7 @@ def manifest(
     defaults: Settings = NOTHING_SET,
     agents: dict[str, Agent] | None = None,
     prices: dict[str, Price] | None = None,
+    subleads: Subleads | None = None,
     **house: Any,
 ) -> Manifest:
     """A manifest of which only what a test is about has to be said. budget_nanousd is 1,000,000
@@ -51,6 +52,7 @@ def manifest(
         defaults=defaults,
         agents=agents or {},
         prices={UNIT: UNIT_PRICE} if prices is None else prices,
+        subleads=subleads,
     )
 
 
@@ -180,6 +182,24 @@ class World:
             ActorId(parent),
             CallId(call) if call else self.call_id(),
             given.pop("prompt", "do it"),
+            settings=Settings(**own),
+            **given,
+        )
+
+    def sublead(self, call: str = "", *, parent: str = ROOT, **given: Any) -> ActorId:
+        """Start a sub-lead; given: fields of SpawnSublead, or of its settings."""
+        command = self.subleading(call, parent=parent, **given)
+        self.do(command)
+        return self.run.actors[ActorId(parent)].keys[command.key or command.call]
+
+    def subleading(self, call: str = "", *, parent: str = ROOT, **given: Any) -> c.SpawnSublead:
+        """The command that starts a sub-lead: of 10,000,000 and two workers unless it says so."""
+        given = {"budget_nanousd": 10_000_000, "max_workers": 2} | given
+        own = {name: given.pop(name) for name in [*given] if name in Settings.__struct_fields__}
+        return c.SpawnSublead(
+            ActorId(parent),
+            CallId(call) if call else self.call_id(),
+            given.pop("prompt", "lead a phase"),
             settings=Settings(**own),
             **given,
         )

@@ -55,7 +55,6 @@ LEADS_LATER = (
     "reprompt_worker",
     "request_approval",
     "propose_plan",
-    "spawn_sublead",
 )
 WORKERS_SHARE = (
     "kv_get",
@@ -715,11 +714,97 @@ def test_the_screen_counts_the_workers_spawned_and_shows_the_glyphs(tmp_path: Pa
 # Sub-leads
 
 
-def test_allow_subleads_is_a_clear_fault_until_it_is_built(tmp_path: Path) -> None:
-    assert faults(RULES + LEAD + "allow_subleads = true\n", tmp_path) == [
-        "m.toml:8: lead.allow_subleads: this version does not have it yet. Set it to false"
-    ]
+SUBLEADS = "allow_subleads = true\nmax_sublead_budget_usd = 1.00\n"
+
+
+def test_allow_subleads_lets_the_lead_use_spawn_sublead_and_is_false_unless_told(
+    tmp_path: Path,
+) -> None:
+    def lead(request: Request) -> Part:
+        assert "spawn_sublead" not in [tool.name for tool in request.tools]
+        request = yield calls(("spawn_sublead", {"prompt": "a", "budget_usd": 0.1}))
+        assert error(got(request)[0]) == {
+            "code": "tool_not_allowed",
+            "message": "sub-leads are not allowed in this run",
+            "next": "Spawn workers instead; the operator may allow it with allow_subleads = true.",
+        }
+        return REPORT
+
+    play(RULES + LEAD, cast(lead), tmp_path)
     assert loaded(RULES + LEAD + "allow_subleads = false\n", tmp_path).warnings == []
+    assert loaded(RULES + LEAD, tmp_path).manifest.subleads is None
+    assert loaded(RULES + LEAD + SUBLEADS, tmp_path).warnings == []
+
+    def allowed(request: Request) -> Part:
+        assert "spawn_sublead" in [tool.name for tool in request.tools]
+        yield calls()
+        return REPORT
+
+    play(RULES + LEAD + SUBLEADS, cast(allowed), tmp_path)
+
+
+def test_a_sub_lead_has_an_envelope_and_workers_of_its_own_and_gives_back_what_is_left(
+    tmp_path: Path,
+) -> None:
+    def lead(request: Request) -> Part:
+        phase = {"prompt": "Lead the phase.", "budget_usd": 0.6, "max_workers": 2, "label": "phase"}
+        request = yield calls(("spawn_sublead", phase))
+        given = got(request)[0].json
+        assert (given["sublead_id"], given["budget_usd"], given["max_workers"]) == (
+            "root/S1",
+            0.6,
+            2,
+        )
+        request = yield calls(
+            ("wait_actor", {"actor_id": given["sublead_id"]}), ("list_workers", {})
+        )
+        settled, listing = (each.json for each in got(request))
+        assert (settled["settled"], settled["status"]) == (True, "Success")
+        assert settled["result"] == report("success", ["W1 — a — Done.", "W2 — b — Done."])
+        assert [each["worker_id"] for each in listing["workers"]] == ["root/S1"]
+        return report("success", ["S1 — phase — done"])
+
+    def below(request: Request) -> Reply | str:
+        if request.actor_id != "root/S1":
+            return "Done."
+        if not turn(request):
+            return calls(spawn("a"), spawn("b"), spawn("c"))
+        if turn(request) == 1:
+            first, second, third = got(request)
+            assert error(third)["message"] == "max_workers exceeded: 2 active (max 2)"
+            return calls(wait(first.json["worker_id"]), wait(second.json["worker_id"]))
+        return report("success", ["W1 — a — Done.", "W2 — b — Done."])
+
+    run = play(RULES + LEAD + SUBLEADS, cast(lead, below), tmp_path)
+    assert run.statuses == {
+        "root/S1/W1": "Success",
+        "root/S1/W2": "Success",
+        "root/S1": "Success",
+        "root": "Success",
+    }
+    assert (run.run.status, run.checked.mismatches) == ("succeeded", ())
+    assert run.records["root/S1"]["role"] == "sublead"
+    root = run.run.envelopes[ROOT]
+    assert [*run.run.envelopes] == [ROOT]
+    assert (root.granted, root.held, root.spent) == (0, 0, run.run.spent)
+
+
+def test_with_the_default_depth_a_sub_lead_has_no_sub_leads(tmp_path: Path) -> None:
+    def lead(request: Request) -> Part:
+        phase = {"prompt": "Lead.", "budget_usd": 0.6, "max_workers": 2}
+        yield calls(("spawn_sublead", phase))
+        yield calls(wait("root/S1"))
+        return report("success", ["S1 — phase — done"])
+
+    def below(request: Request) -> Reply | str:
+        assert "spawn_sublead" not in [tool.name for tool in request.tools]
+        if not turn(request):
+            return calls(("spawn_sublead", {"prompt": "x", "budget_usd": 0.1, "max_workers": 1}))
+        assert error(got(request)[0])["code"] == "max_depth_exceeded"
+        return "It does not go deeper."
+
+    run = play(RULES + LEAD + SUBLEADS, cast(lead, below), tmp_path)
+    assert [each.actor for each in run.spawned()] == ["root/S1"]
 
 
 # Resume

@@ -57,7 +57,7 @@ def test_the_same_seed_makes_the_same_log_in_every_process() -> None:
 def test_a_failure_is_printed_with_its_seed(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("leadhand.domain.rules.caps.workers", lambda run: 0)
+    monkeypatch.setattr("leadhand.domain.rules.caps.places", lambda run, lead: 99)
     assert main(["--seeds", "8:10", "--crashes", "0"]) == 1
     told = capsys.readouterr().out
     assert "seed 8: Broken: event " in told

@@ -28,6 +28,7 @@ from leadhand.tools.lease import lease_tools
 from leadhand.tools.spawn import spawn_tool
 from leadhand.tools.steer import steer_tools
 from leadhand.tools.store import store_tools
+from leadhand.tools.sublead import sublead_tool
 from leadhand.tools.wait import wait_tools
 from leadhand.tools.work.table import WORK_TOOLS
 from leadhand.tools.workers import worker_tools
@@ -44,8 +45,8 @@ class Calling:
     def __init__(self, engine: Engine, store: MemoryStore, root: Path, extra: list[Tool]) -> None:
         self.engine, self.store, self.root = engine, store, root
         self.folder = Folder(root.parent / "run")
-        orchestration = [spawn_tool(engine, self.folder), *wait_tools(engine)]
-        orchestration += [*worker_tools(engine), *steer_tools(engine)]
+        orchestration = [spawn_tool(engine, self.folder), sublead_tool(engine, self.folder)]
+        orchestration += [*wait_tools(engine), *worker_tools(engine), *steer_tools(engine)]
         orchestration += [*store_tools(engine), *lease_tools(engine)]
         self.toolbox = Toolbox([*WORK_TOOLS, *orchestration, *extra])
         self.numbers = 0
@@ -74,9 +75,12 @@ class Calling:
         use = ToolUse(caller.call_id, tool, {} if args is None else args)
         return await self.toolbox.call(caller, offered, use)
 
-    async def call(self, tool: str, args: Any = None, *, call: str = "") -> dict[str, Any]:
-        """What a tool call of the lead gives when it goes well."""
-        result = await self.result(tool, args, call=call)
+    async def call(
+        self, tool: str, args: Any = None, *, call: str = "", actor: str = ROOT
+    ) -> dict[str, Any]:
+        """What a tool call of a lead gives when it goes well."""
+        role: Role = "lead" if actor == ROOT else "sublead"
+        result = await self.result(tool, args, call=call, actor=actor, role=role)
         assert not result.is_error, result.content
         found: dict[str, Any] = msgspec.json.decode(result.content)
         return found

@@ -22,7 +22,7 @@ from tests.tools.lead_kit import Calling, leading
 
 EVERYONE: frozenset[Role] = frozenset({"lead", "sublead", "worker"})
 ORCHESTRATION = {
-    *("spawn_worker", "wait_actor", "wait_for_any", "list_workers"),
+    *("spawn_worker", "spawn_sublead", "wait_actor", "wait_for_any", "list_workers"),
     *("worker_status", "cancel_worker", "house_rules", "send"),
     *("pause_worker", "continue_worker", "reprompt_worker"),
 }
@@ -141,7 +141,9 @@ def test_an_unknown_tool_is_refused_with_those_that_there_are(root: Path) -> Non
             found = await lead.refused(name)
             assert found["code"] == "unknown_tool"
             assert len(found["message"]) < 200
-            assert found["next"].startswith("Your tools are: Read, Write, spawn_worker, wait_actor")
+            assert found["next"].startswith(
+                "Your tools are: Read, Write, spawn_worker, spawn_sublead"
+            )
             assert "Bash" not in found["next"]
 
     leading(root, deed)

@@ -5,8 +5,8 @@ import shlex
 from pathlib import Path
 
 from leadhand import wiring
-from leadhand.domain.ids import ROOT, ActorId
-from leadhand.domain.rules.actor import find
+from leadhand.domain.ids import ActorId
+from leadhand.domain.rules.actor import find_any
 from leadhand.domain.state import Run
 from leadhand.errors import UnknownActor, UsageError
 from leadhand.views.words import line, listed
@@ -35,7 +35,7 @@ def run_named(runs: list[str], name: str, run_dir: Path) -> str:
 def actor_named(run: Run, name: str) -> ActorId:
     """The actor that a path, a last step (W3) or a label means. Raises UsageError."""
     try:
-        return find(run, name, ROOT)
+        return find_any(run, name)
     except UnknownActor as error:
         actors = [*run.actors, *run.records]
         near = difflib.get_close_matches(name, actors, SHOWN_MAX, 0.5) or actors

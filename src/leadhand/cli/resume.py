@@ -12,7 +12,7 @@ from leadhand.cli.options import json_option, run_argument, run_dir_option
 from leadhand.domain import commands as c
 from leadhand.domain.money import from_usd
 from leadhand.domain.places import Pairs
-from leadhand.load.sections import TIMEOUT_MAX_SECS, WORKERS_MAX
+from leadhand.load.settings import TIMEOUT_MAX_SECS, WORKERS_MAX
 from leadhand.views.words import line
 
 

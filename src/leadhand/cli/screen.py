@@ -118,13 +118,15 @@ def row(each: Branch, *, labels: bool, turns: bool, numbers: bool) -> list[Text]
     if turns:
         cells.append(Text(counted(each.turns, "turn"), "bright_black"))
     if numbers:
-        cells += [Text(show(each.spent)), Text(clock(each.elapsed_ms))]
+        of = "" if each.envelope is None else f" of {show(each.envelope)}"
+        cells += [Text(show(each.spent) + of), Text(clock(each.elapsed_ms))]
     return cells
 
 
 def footer(seen: Tree) -> str:
     """What holds for the whole run."""
     parts = [] if seen.parked_ms is None else [f"parked for {span(seen.parked_ms)} more"]
+    parts += [counted(seen.subleads, "sub-lead")] if seen.subleads else []
     parts += [
         f"{counted(seen.spawned, 'worker')} spawned",
         f"{seen.live} of {seen.max_workers} live",

@@ -257,6 +257,23 @@ class RecordHalted(Struct, frozen=True, tag=True):
     actor: ActorId
 
 
+# --- sublead
+
+
+class SpawnSublead(Struct, frozen=True, tag=True):
+    """Start a lead below a lead, with an envelope and a cap of its own. What is left out is as
+    the manifest has it for sub-leads; timeout_secs of the settings: of itself."""
+
+    parent: ActorId
+    call: CallId
+    prompt: str
+    key: str = ""
+    label: str = ""
+    max_workers: int | None = None
+    read_down: bool | None = None
+    settings: Settings = Settings()
+
+
 # --- task
 
 
@@ -386,6 +403,7 @@ Command = (
     | RepromptActor
     | SendMessage
     | RecordHalted
+    | SpawnSublead
     | StartTask
     | SkipTasks
     | RecordTurn

@@ -19,6 +19,7 @@ from leadhand.domain.rules import (
     run,
     spawn,
     steer,
+    sublead,
     task,
     turn,
     wait,
@@ -70,6 +71,8 @@ DECIDE: dict[type, Rule] = {
     c.RepromptActor: steer.reprompt,
     c.SendMessage: steer.send,
     c.RecordHalted: steer.halted,
+    # --- sublead
+    c.SpawnSublead: sublead.spawn,
     # --- task
     c.StartTask: spawn.start_task,
     c.SkipTasks: task.skip,

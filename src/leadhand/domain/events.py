@@ -7,6 +7,8 @@ from functools import reduce
 from operator import or_
 from typing import Any, Literal
 
+from msgspec import field
+
 from leadhand.domain.call_events import AnswerUnfinished as AnswerUnfinished
 from leadhand.domain.call_events import BoundExceeded as BoundExceeded
 from leadhand.domain.call_events import CallAdmitted as CallAdmitted
@@ -239,7 +241,8 @@ class ActorSpawned(Event, frozen=True):
     limit; estimate: else what is held for it.
 
     price: its model's, kept here so that no later table changes the log. slice: what its report
-    turn would cost (nano-dollars)."""
+    turn would cost (nano-dollars). max_workers: of a sub-lead, at a time; read_down: whether its
+    parent sees below it; env: what it hands down to those below."""
 
     parent: ActorId = ActorId("")
     role: Role = "worker"
@@ -254,6 +257,9 @@ class ActorSpawned(Event, frozen=True):
     slice: int = 0
     envelope: int | None = None
     estimate: int = 0
+    max_workers: int = 0
+    read_down: bool = False
+    env: dict[str, str] = field(default_factory=dict)
 
 
 # --- task

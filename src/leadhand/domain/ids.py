@@ -18,6 +18,16 @@ def worker_id(parent: ActorId, number: int) -> ActorId:
     return ActorId(f"{parent}/W{number}")
 
 
+def sublead_id(parent: ActorId, number: int) -> ActorId:
+    """The id of a parent's number-th sub-lead."""
+    return ActorId(f"{parent}/S{number}")
+
+
+def depth(actor: ActorId) -> int:
+    """How many levels below the root an actor is."""
+    return actor.count("/")
+
+
 def parent_id(actor: ActorId) -> ActorId | None:
     """The id of an actor's parent; None for the root."""
     head, _, _ = actor.rpartition("/")

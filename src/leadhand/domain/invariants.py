@@ -1,9 +1,10 @@
 """Invariants: what must always hold of a run, as sentences."""
 
+from collections import Counter
 from collections.abc import Iterator
 
 from leadhand.domain import ledger
-from leadhand.domain.ids import ROOT
+from leadhand.domain.ids import ROOT, depth
 from leadhand.domain.rules.kv import ENTRIES_MAX, LAYER_MAX
 from leadhand.domain.state import Run
 
@@ -13,6 +14,7 @@ def broken(run: Run) -> list[str]:
     return [
         *_money(run),
         *_actors(run),
+        *_roles(run),
         *_caps(run),
         *_workspaces(run),
         *_store(run),
@@ -21,6 +23,8 @@ def broken(run: Run) -> list[str]:
 
 
 def _money(run: Run) -> Iterator[str]:
+    users = Counter(each.pool for each in run.actors.values())
+    users.update(each.parent for each in run.envelopes.values() if each.parent)
     for owner, envelope in run.envelopes.items():
         parts = {
             "spent": envelope.spent,
@@ -41,6 +45,10 @@ def _money(run: Run) -> Iterator[str]:
         children = [each for each in run.envelopes.values() if each.parent == owner]
         if envelope.granted != sum(map(ledger.left_of_grant, children)):
             yield f"{owner}: what is granted is not what its children may still spend"
+        if envelope.users != users[owner]:
+            yield f"{owner}: those who draw on its envelope are not those that are counted"
+        if envelope.parent and not envelope.users:
+            yield f"{owner}: nobody draws on its envelope, and it did not go back"
         if owner not in run.actors and envelope.slice:
             yield f"{owner}: a settled actor keeps a report slice"
     if ROOT in run.envelopes and run.spent != run.envelopes[ROOT].spent:
@@ -68,10 +76,23 @@ def _actors(run: Run) -> Iterator[str]:
             yield f"{each.id}: its call is both in flight and waiting"
         if each.turns > each.turns_max + 1:
             yield f"{each.id}: took more turns than it may"
-        if each.role == "worker" and each.live_children:
-            yield f"{each.id}: a worker has workers"
     if run.finished_wall_ms is not None and (run.actors or run.parked):
         yield "the run is finished, and parked or someone is live"
+
+
+def _roles(run: Run) -> Iterator[str]:
+    for each in run.actors.values():
+        if each.role == "worker" and each.live_children:
+            yield f"{each.id}: a worker has workers"
+        if each.role == "sublead" and each.pool != each.id:
+            yield f"{each.id}: a sub-lead has no envelope of its own"
+        workers = sum(
+            run.actors[child].role == "worker"
+            for child in each.live_children
+            if child in run.actors
+        )
+        if workers != each.workers_live:
+            yield f"{each.id}: its workers that live are not those that are counted"
 
 
 def _caps(run: Run) -> Iterator[str]:
@@ -80,10 +101,32 @@ def _caps(run: Run) -> Iterator[str]:
         yield "the workers that live are not those that are counted"
     if run.failed != sum(each.status != "Success" for each in run.records.values()):
         yield "the actors that failed are not those that are counted"
-    if workers > max(run.places, run.workers_kept):
+    own = sum(each.role == "worker" and each.parent == ROOT for each in run.actors.values())
+    if own > max(run.places, run.workers_kept):
         yield "more workers are live than there are places"
+    yield from _subleads(run)
     if run.spawned_total > run.house.max_total_spawns:
         yield "more workers were spawned than max_total_spawns"
+
+
+def _subleads(run: Run) -> Iterator[str]:
+    found = [each for each in run.actors.values() if each.role == "sublead"]
+    if len(found) != run.subleads_live:
+        yield "the sub-leads that live are not those that are counted"
+    for each in found:
+        if each.workers_live > each.max_workers:
+            yield f"{each.id}: has more workers than its max_workers"
+    within = run.manifest.subleads if run.manifest else None
+    if within is None:
+        if found:
+            yield "there are sub-leads, which are not allowed"
+        return
+    if within.max_subleads is not None and len(found) > within.max_subleads:
+        yield "more sub-leads are live than max_subleads"
+    if within.max_total_workers is not None and run.workers_live > within.max_total_workers:
+        yield "more workers are live than max_total_workers"
+    if max(map(depth, run.actors), default=0) > within.max_depth:
+        yield "somebody works deeper than max_depth"
 
 
 def _workspaces(run: Run) -> Iterator[str]:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from leadhand.domain import estimates
 from leadhand.domain.ids import ActorId
 from leadhand.domain.money import Price, bound
-from leadhand.domain.state import Actor, Envelope, Run
+from leadhand.domain.state import Actor, Envelope, Record, Run
 
 
 def used(envelope: Envelope) -> int:
@@ -47,10 +47,17 @@ def chain(run: Run, pool: ActorId) -> Iterator[Envelope]:
 
 
 def carve(run: Run, owner: ActorId, parent: ActorId | None, limit: int) -> None:
-    """Make an envelope, out of the parent's where there is one."""
-    run.envelopes[owner] = Envelope(limit, parent)
+    """Make an envelope, out of the parent's where there is one, on which its owner draws."""
+    run.envelopes[owner] = Envelope(limit, parent, users=1)
     if parent is not None:
         run.envelopes[parent].granted += limit
+        run.envelopes[parent].users += 1
+
+
+def join(run: Run, pool: ActorId, estimate: int = 0) -> None:
+    """Let one more actor draw on an envelope, which holds its estimate for it."""
+    run.envelopes[pool].users += 1
+    run.envelopes[pool].held += estimate
 
 
 def reserve(run: Run, actor: Actor, amount: int) -> None:
@@ -93,16 +100,36 @@ def spend(run: Run, pool: ActorId, cost: int) -> None:
 
 
 def release(run: Run, actor: Actor) -> None:
-    """Free what a settling actor still claims; its own envelope goes back to its parent's."""
+    """Free what a settling actor still claims; its own envelope goes back to its parent's once
+    nobody draws on it, which others may longer than its owner."""
     envelope = run.envelopes[actor.pool]
     envelope.held -= hold(actor)
     actor.estimate = 0
-    if actor.pool != actor.id:
+    if actor.pool == actor.id:
+        envelope.slice = 0
+    leave(run, actor.pool)
+
+
+def leave(run: Run, owner: ActorId) -> None:
+    """Let one less draw on an envelope; the last one gives back what is left."""
+    envelope = run.envelopes[owner]
+    envelope.users -= 1
+    if envelope.users or envelope.parent is None:
         return
-    envelope.slice = 0
-    if envelope.parent is not None:
-        run.envelopes[envelope.parent].granted -= left_of_grant(envelope)
-        del run.envelopes[actor.id]
+    run.envelopes[envelope.parent].granted -= left_of_grant(envelope)
+    del run.envelopes[owner]
+    leave(run, envelope.parent)
+
+
+def spent_below(run: Run, top: ActorId) -> int:
+    """What an actor and all below it have cost; its own part alone where nobody can be."""
+    one = run.actors.get(top) or run.records[top]
+    if one.role == "worker":
+        return one.spent
+    if top in run.envelopes and one.stint == 1:
+        return run.envelopes[top].spent
+    everyone: list[Actor | Record] = [*run.actors.values(), *run.records.values()]
+    return sum(each.spent for each in everyone if f"{each.id}/".startswith(f"{top}/"))
 
 
 def report_cost(run: Run, model: str, price: Price, context_tokens: int) -> int:

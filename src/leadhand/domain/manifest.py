@@ -87,6 +87,24 @@ class Lead(Struct, frozen=True):
     settings: Settings = Settings()
 
 
+class Subleads(Struct, frozen=True, omit_defaults=True):
+    """Within what leads may spawn leads of their own.
+
+    max_subleads: at a time, of the whole run; None: as many as max_total_spawns.
+    max_sublead_budget_nanousd: of each one's envelope. max_total_workers: at a time, of the whole
+    run. max_depth: levels below the root; on the last there are only workers. The others are for
+    what a spawn leaves out; in settings, timeout_secs is lead_timeout_secs.
+    """
+
+    max_subleads: int | None = None
+    max_sublead_budget_nanousd: int | None = None
+    max_total_workers: int | None = None
+    max_depth: int = 2
+    max_workers: int | None = None
+    read_down: bool = False
+    settings: Settings = Settings()
+
+
 class Task(Struct, frozen=True, omit_defaults=True):
     """A unit of work of a run without a lead. depends_on: ids of tasks that must succeed first."""
 
@@ -120,7 +138,7 @@ class Manifest(Struct, frozen=True, omit_defaults=True):
     prices: the operator's own, by model, before the built-in table. providers: servers of models,
     by the name that stands before the colon of a model's. tasks: what is done where there is no
     lead; `lead` then only gives the run its name. tools: work tools that the program which
-    dispatched the run brings along.
+    dispatched the run brings along. subleads: None where leads spawn only workers.
     """
 
     # A golden log is written again as it was: what is not in every log is not written when empty.
@@ -132,6 +150,7 @@ class Manifest(Struct, frozen=True, omit_defaults=True):
     providers: dict[str, Provider] = {}
     tasks: tuple[Task, ...] = ()
     tools: tuple[str, ...] = ()
+    subleads: Subleads | None = None
 
     def mapped(
         self, settings: Callable[[Settings], Settings], model: Callable[[str], str]
@@ -148,6 +167,8 @@ class Manifest(Struct, frozen=True, omit_defaults=True):
             },
             tasks=tuple(replace(task, settings=settings(task.settings)) for task in self.tasks),
             prices={model(name): price for name, price in self.prices.items()},
+            subleads=self.subleads
+            and replace(self.subleads, settings=settings(self.subleads.settings)),
         )
 
     def every_settings(self) -> Iterator[Settings]:
@@ -155,6 +176,8 @@ class Manifest(Struct, frozen=True, omit_defaults=True):
         yield from (self.lead.settings, self.defaults)
         yield from (agent.settings for agent in self.agents.values())
         yield from (task.settings for task in self.tasks)
+        if self.subleads is not None:
+            yield self.subleads.settings
 
 
 BASE = Settings(

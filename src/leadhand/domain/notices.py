@@ -103,7 +103,7 @@ def rules(run: Run, house: HouseRules) -> str:
 def out_of_budget(run: Run) -> str:
     """Which workers the budget has ended; empty where it has ended none."""
     found = [each for each in run.records.values() if each.status == "BudgetExceeded"]
-    named = [f"{each.id} ({each.label})" for each in found if each.id != ROOT]
+    named = [f"{each.id} ({each.label})" for each in found if each.parent == ROOT]
     if not named:
         return ""
     return (

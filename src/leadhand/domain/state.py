@@ -54,6 +54,10 @@ class Record(Struct):
     context_tokens: int
     price: Price
     settings: Settings = Settings()
+    max_workers: int = 0
+    subleads_spawned: int = 0
+    read_down: bool = False
+    env: dict[str, str] = {}
 
 
 # --- budget
@@ -63,7 +67,8 @@ class Envelope(Struct):
     """Money of a subtree, in nano-dollars; spent includes everything below.
 
     spent + reserved + held + granted + slice <= limit + excess, always.
-    parent: whose envelope this one was carved from.
+    parent: whose envelope this one was carved from. users: the live actors that draw on it, its
+    owner among them, and the envelopes carved from it; without any it goes back to the parent's.
     held: what estimates of workers still claim. granted: what children's envelopes may still
     spend. slice: kept for the owner's report, which costs `report`. excess: what dear answers
     cost past their bound.
@@ -78,6 +83,7 @@ class Envelope(Struct):
     slice: int = 0
     report: int = 0
     excess: int = 0
+    users: int = 0
 
 
 class Call(Struct):
@@ -217,8 +223,9 @@ class Actor(Struct):
     Times are run_ms; None has not come. compact_above: tokens; compacted_turn: how many turns it
     had taken when its conversation was compacted last. unfinished: answers in a row that were no
     end. deeds: what its open calls have done that must not be done twice: the version that one
-    wrote, the fence that one released. leases: the keys of those it holds. halting: why its session
-    is to be stopped before anything else of it starts."""
+    wrote, the fence that one released. leases: the keys of those it holds. max_workers, read_down,
+    env: of a sub-lead, as in `ActorSpawned`. workers_live: its own. subleads_spawned: ever.
+    halting: why its session is to be stopped before anything else of it starts."""
 
     id: ActorId
     parent: ActorId
@@ -275,6 +282,11 @@ class Actor(Struct):
     settings: Settings = Settings()
     paused: Pause | None = None
     halting: Literal["", "pause", "reprompt"] = ""
+    max_workers: int = 0
+    workers_live: int = 0
+    subleads_spawned: int = 0
+    read_down: bool = False
+    env: dict[str, str] = {}
 
     def may_wait_until(self, now_ms: int, secs: int | None) -> int:
         """Until when (run_ms) a wait of so many seconds lasts; its own time is the longest."""
@@ -295,8 +307,8 @@ class ModelSpend(Struct):
 class Run(Struct):
     """Everything that is true of one run. short: what it ran out of since it began or was taken up
     again; relieved: of what there is more since, so that its lead is to have another stint.
-    workers_kept: live ones that a lower max_workers found. moves: paths that were mapped. leases,
-    vacant: by key; the vacant ones are free while others wait for them."""
+    workers_kept: the root's live ones that a lower max_workers found. moves: paths that were
+    mapped. leases, vacant: by key; the vacant ones are free while others wait for them."""
 
     id: str = ""
     manifest: Manifest | None = None
@@ -319,6 +331,7 @@ class Run(Struct):
     records: dict[ActorId, Record] = field(default_factory=dict)
     spawned_total: int = 0
     workers_live: int = 0
+    subleads_live: int = 0
     failed: int = 0
     workers_kept: int = 0
     spent: int = 0
@@ -346,7 +359,7 @@ class Run(Struct):
 
     @property
     def places(self) -> int:
-        """How many workers may live at a time."""
+        """How many workers of the root may live at a time."""
         house = self.house
         return house.max_workers if self.led else house.max_parallel_tasks or TASKS_PARALLEL
 

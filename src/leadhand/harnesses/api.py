@@ -7,6 +7,7 @@ from pathlib import Path
 
 import msgspec
 
+from leadhand import reach
 from leadhand.briefing import COMPACT, briefing
 from leadhand.conversation import CUT, Conversation, briefly, conversation, written_out
 from leadhand.domain import commands as c
@@ -87,23 +88,21 @@ class _Session:
         spawned, settings = talk.spawned, talk.spawned.settings
         owner = harness.owner
         self.tools: list[Tool] = harness.toolbox.offered(spawned.role, settings.tools or ())
-        self.schemas = harness.toolbox.schemas(self.tools)
+        told = reach.told(owner.run, actor, self.tools)
+        self.schemas = harness.toolbox.schemas(told)
         workspace = owner.run.workspaces.get(actor)
         source = Path(settings.directory or ".").resolve()
-        root, readable = source, [harness.transcripts] if spawned.role == "lead" else []
-        if harness.worktrees is not None:
-            readable += [harness.worktrees] if spawned.role == "lead" else []
-            if workspace is not None:
-                root = harness.worktrees / as_file_name(actor) / workspace.inner
-                readable.append(source)
-        self.system = briefing(spawned, owner.run.house, self.tools, workspace, root)
+        root = source
+        if harness.worktrees is not None and workspace is not None:
+            root = harness.worktrees / as_file_name(actor) / workspace.inner
+        self.system = briefing(spawned, owner.run.house, told, workspace, root)
         self.caller = Caller(
             actor_id=actor,
             role=spawned.role,
             call_id=CallId(""),
             root=root,
             roots=(root, *(Path(each).resolve() for each in settings.add_dirs or ())),
-            readable=tuple(readable),
+            readable=() if root == source else (source,),
             env=clean_environment(harness.environment, settings.env or {}),
             blobs=harness.blobs,
             allow_hosts=settings.allow_hosts or (),
@@ -348,7 +347,9 @@ class _Session:
 
     def calling(self, use: ToolUse) -> Caller:
         """The actor as who makes one tool call."""
-        return msgspec.structs.replace(self.caller, call_id=CallId(use.id))
+        run, folders = self.h.owner.run, (self.h.transcripts, self.h.worktrees)
+        readable = (*self.caller.readable, *reach.readable(run, self.actor, *folders))
+        return msgspec.structs.replace(self.caller, call_id=CallId(use.id), readable=readable)
 
     def returned(self, result: ToolResult) -> None:
         """Keep a result for the next admission."""

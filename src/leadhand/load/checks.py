@@ -25,12 +25,14 @@ def models(found: Found, judge: Judge) -> None:
 
 
 def named(found: Found) -> Iterator[tuple[KeyPath, str]]:
-    """Where the manifest names which models: of its lead, defaults, tasks and agents."""
+    """Where the manifest names which models: of its leads, defaults, tasks and agents."""
     manifest = found.manifest
     every: list[tuple[KeyPath, str | None]] = [
         ((*found.lead, "model"), manifest.lead.settings.model)
     ]
     every.append((("defaults", "model"), manifest.defaults.model))
+    if manifest.subleads is not None:
+        every.append((("sublead_defaults", "model"), manifest.subleads.settings.model))
     for at, task in enumerate(manifest.tasks):
         every.append((("task", at, "model"), task.settings.model))
     for name, agent in manifest.agents.items():

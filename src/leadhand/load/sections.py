@@ -9,19 +9,17 @@ from msgspec.structs import replace
 
 from leadhand.domain.manifest import Agent, HouseRules, Lead, Manifest, Settings, Task
 from leadhand.domain.money import NANO, Price, show
-from leadhand.load import providers, tasks
+from leadhand.load import providers, subleads, tasks
 from leadhand.load import settings as reading
 from leadhand.load.lines import KeyPath
-from leadhand.load.section import ENTRIES_MAX, NAME, NAME_RULE, NOT_YET, Section, dotted, shown
-from leadhand.load.settings import TURNS_MAX
+from leadhand.load.section import ENTRIES_MAX, NAME, NAME_RULE, Section, dotted, shown
+from leadhand.load.settings import TIMEOUT_MAX_SECS, TURNS_MAX, WORKERS_MAX
 from leadhand.load.variables import filled
 
-WORKERS_MAX = 1_000
 # More at once is allowed, but strains rate limits and machines: a warning.
 WORKERS_USUAL = 16
 SPAWNS_MAX = 1_000_000
 GRACE_MAX_SECS = 3600
-TIMEOUT_MAX_SECS = 30 * 24 * 3600
 
 _HOUSE = ("max_workers", "budget_usd", "lead_timeout_secs", "max_total_spawns")
 _RUN = (
@@ -29,12 +27,12 @@ _RUN = (
     *("timeout_secs", "max_turns", "worktree_cleanup", "dump_shared_store"),
 )
 _DEFAULTS = (*reading.KEYS, "timeout_secs", "budget_usd", "use_worktree")
-_LEAD = ("id", "prompt", *_HOUSE, *_DEFAULTS, "branch", "allow_subleads")
+_LEAD = ("id", "prompt", *_HOUSE, *_DEFAULTS, "branch", *subleads.KEYS)
 _AGENT = ("description", *_DEFAULTS)
 _TASK = (*tasks.KEYS, *_DEFAULTS)
 _PRICE = ("input", "output", "cache_read", "cache_creation")
-_TOP = ("run", "defaults", "lead", "task", "agents", "prices", "providers")
-_LATER = ("mcp_server", "approval_policy", "notification", "lifecycle", "sublead_defaults")
+_TOP = (*("run", "defaults", "lead", "sublead_defaults", "task", "agents", "prices", "providers"),)
+_LATER = ("mcp_server", "approval_policy", "notification", "lifecycle")
 ON_QUOTA = ("park", "fail")
 _WORKTREE_CLEANUP = ("on_success", "always", "never")
 
@@ -47,7 +45,8 @@ _HOMES = (
     | dict.fromkeys(_HOUSE, "[run] or [lead]")
     | dict.fromkeys(("id", "prompt"), "[lead] or [[task]]")
     | dict.fromkeys(("agent", "depends_on"), "[[task]]")
-    | dict.fromkeys(("branch", "allow_subleads"), "[lead]")
+    | dict.fromkeys(("branch", *subleads.KEYS), "[lead]")
+    | dict.fromkeys(("read_down",), "[sublead_defaults]")
     | dict.fromkeys(("description",), "[agents.NAME]")
 )
 
@@ -74,6 +73,7 @@ def manifest(top: Section, base: Path) -> Manifest:
         prices=_prices(top.table("prices")),
         providers=providers.read(top.table("providers")),
         tools=tuple(top.report.tools),
+        subleads=subleads.read(top, lead, house, base, _HOMES),
     )
 
 
@@ -191,18 +191,11 @@ def _envelope(section: Section, house: HouseRules) -> int | None:
     return amount
 
 
-def _no(section: Section, key: str) -> None:
-    """Refuse what is not built yet; saying that it is not wanted is fine."""
-    if section.flag(key):
-        section.fault(key, message=NOT_YET, mend="Set it to false")
-
-
 def _lead(
     top: Section, lead: Section, defaults: Section, directory: str | None, base: Path
 ) -> Lead:
     """The lead. directory: where it works unless it says so itself; else in base."""
     lead.only(_LEAD, _HOMES)
-    _no(lead, "allow_subleads")
     settings = replace(
         reading.read(lead, base, _LEAD),
         use_worktree=lead.flag("use_worktree"),

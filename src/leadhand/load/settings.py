@@ -17,6 +17,8 @@ KEYS = (
     *("max_turns", "max_tokens", "compact_above_tokens"),
 )
 TURNS_MAX = 10_000
+WORKERS_MAX = 1_000
+TIMEOUT_MAX_SECS = 30 * 24 * 3600
 TOKENS_MAX = 1_000_000
 # Below that a summary and the prompt alone might be longer.
 COMPACT_MIN = 4_000

@@ -32,6 +32,7 @@ from leadhand.tools.lease import lease_tools
 from leadhand.tools.spawn import spawn_tool
 from leadhand.tools.steer import steer_tools
 from leadhand.tools.store import store_tools
+from leadhand.tools.sublead import sublead_tool
 from leadhand.tools.wait import wait_tools
 from leadhand.tools.workers import worker_tools
 from leadhand.wiring import RunBlobs
@@ -120,8 +121,10 @@ class Life:
     def _made_harness(self) -> ApiHarness:
         engine, store = self._engine, self._store
         model = self._world.model(store)
-        tools = [spawn_tool(engine, Folder(NOWHERE)), *wait_tools(engine), *worker_tools(engine)]
-        tools += [*store_tools(engine), *lease_tools(engine), *steer_tools(engine)]
+        folder = Folder(NOWHERE)
+        tools = [spawn_tool(engine, folder), sublead_tool(engine, folder)]
+        tools += [*wait_tools(engine), *worker_tools(engine), *steer_tools(engine)]
+        tools += [*store_tools(engine), *lease_tools(engine)]
         return ApiHarness(
             owner=engine,
             gateway=Gateway(engine, lambda name: model, Governor(self._plan.seed, self._wall)),

@@ -121,7 +121,7 @@ class Players:
         if asks_summary(request):
             said = Reply(text=dice.choice(("It went well so far.", "It went well.", "")))
         else:
-            said = (self.worker if "/" in request.actor_id else self.lead)(request, dice)
+            said = (self.lead if leads(request.actor_id) else self.worker)(request, dice)
         if said.calls:
             shares = sharing.calls(self.dice("shares", *key))
             said = Reply(text=said.text, calls=(*said.calls, *shares))
@@ -167,7 +167,7 @@ class Players:
         """What kind of lead or worker an actor is."""
         if "/" not in actor and self.dice("steers", actor).random() < STEERING:
             return "steering"
-        kinds = WORKERS if "/" in actor else LEADS
+        kinds = LEADS if leads(actor) else WORKERS
         return self.dice("temper", actor).choices(list(kinds), list(kinds.values()))[0]
 
     def worker(self, request: Request, dice: Random) -> Reply:
@@ -200,17 +200,27 @@ class Players:
         """Spawn some, wait for all, end."""
         plan = self.dice("plan", request.actor_id)
         wanted, patience_secs = plan.randint(1, 10), plan.choice((None, None, 5, 0))
-        tries = done(request, "spawn_worker")
+        tries = [*done(request, "spawn_worker"), *done(request, "spawn_sublead")]
         waiting = [each for each in workers(request) if each not in settled(request)]
         if len(tries) < wanted:
             together = dice.randint(1, wanted - len(tries))
-            return Reply(calls=tuple(spawn(dice) for _ in range(together)))
+            return Reply(calls=tuple(spawn_any(request, dice) for _ in range(together)))
         if waiting and turn(request) < 40:
             limit = {} if patience_secs is None else {"timeout_secs": patience_secs}
             return Reply(calls=tuple(("wait_actor", {"actor_id": w, **limit}) for w in waiting))
         if temper == "silent":
             return Reply(text="All is done.")
         return Reply(text=report(request, dice, lies=temper == "liar"))
+
+
+def leads(actor: str) -> bool:
+    """Whether an actor is the lead or a sub-lead, by its path."""
+    return actor.rpartition("/")[2][:1] != "W"
+
+
+def may_divide(request: Request) -> bool:
+    """Whether a lead may have leads of its own."""
+    return any(tool.name == "spawn_sublead" for tool in request.tools)
 
 
 def provider_trouble(dice: Random, times: int, delay: float) -> Trouble:
@@ -256,7 +266,11 @@ def by_temper(request: Request, dice: Random, weights: dict[str, float]) -> Repl
     if deeds[0] == "nothing":
         return Reply()
     known = workers(request)
-    calls = [DEEDS[deed](dice, known) for deed in deeds if deed in DEEDS]
+    calls = [
+        spawn_any(request, dice, known) if deed == "spawn" else DEEDS[deed](dice, known)
+        for deed in deeds
+        if deed in DEEDS
+    ]
     return Reply(text=dice.choice(("", "Going on.")), calls=tuple(calls))
 
 
@@ -278,6 +292,31 @@ def spawn(dice: Random, known: list[str] | None = None, budget: float | None = N
     if budget is not None or dice.random() < 0.25:
         args["budget_usd"] = budget or dice.choice((0.0001, 0.002, 0.01, 0.05, 3.0))
     return "spawn_worker", args
+
+
+def spawn_any(request: Request, dice: Random, known: list[str] | None = None) -> Call:
+    """A spawn of a worker, or of a sub-lead by one who may."""
+    if may_divide(request) and dice.random() < 0.4:
+        return spawn_sublead(dice)
+    return spawn(dice, known)
+
+
+def spawn_sublead(dice: Random) -> Call:
+    """A spawn of a sub-lead, sensible or not."""
+    args: dict[str, Any] = {"prompt": "Lead it."}
+    if dice.random() < 0.15:
+        args["key"] = dice.choice(("one", "two", "three"))
+    if dice.random() < 0.3:
+        args["budget_usd"] = dice.choice((0.001, 0.02, 0.1, 0.5, 2.0, 30.0))
+    if dice.random() < 0.7:
+        args["max_workers"] = dice.choice((1, 1, 2, 3, 9))
+    if dice.random() < 0.2:
+        args["lead_timeout_secs"] = dice.choice((1, 20, 100_000))
+    if dice.random() < 0.2:
+        args["read_down"] = dice.random() < 0.7
+    if dice.random() < 0.2:
+        args["env"] = dice.choice(({"PHASE": "two"}, {"PATH": "/"}, {}))
+    return "spawn_sublead", args
 
 
 def wait(dice: Random, known: list[str]) -> Call:
@@ -362,8 +401,9 @@ DEEDS: dict[str, Callable[[Random, list[str]], Call]] = {
 
 
 def workers(request: Request) -> list[str]:
-    """The ids of the workers that a lead has got, each once."""
+    """The ids of the workers and sub-leads that a lead has got, each once."""
     got = [each.json.get("worker_id") for each in done(request, "spawn_worker")]
+    got += [each.json.get("sublead_id") for each in done(request, "spawn_sublead")]
     return [worker for worker in dict.fromkeys(got) if isinstance(worker, str)]
 
 

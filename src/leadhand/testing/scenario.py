@@ -3,10 +3,11 @@
 from random import Random
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from leadhand.domain import commands as c
 from leadhand.domain.ids import ActorId
-from leadhand.domain.manifest import Agent, HouseRules, Lead, Manifest, Settings, Task
+from leadhand.domain.manifest import Agent, HouseRules, Lead, Manifest, Settings, Subleads, Task
 from leadhand.domain.money import Price, bound
 from leadhand.domain.state import Run
 from leadhand.engine.inbox import Mailable, encode
@@ -41,6 +42,13 @@ STEERING: tuple[Mailable, ...] = (
     c.SendMessage(ActorId("root/W1"), "By the way."),
     c.SendMessage(ActorId("root"), "By the way.", subtree=True),
 )
+# Where there are sub-leads, one of these may be sent as well.
+TO_SUBLEADS: tuple[Mailable, ...] = (
+    c.CancelActor(ActorId("root/S1"), "not needed"),
+    c.CancelActor(ActorId("root/S1/W1"), "not needed"),
+    c.PauseActor(ActorId("root/S1"), subtree=True),
+    c.ContinueActor(ActorId("root/S1"), "Go on."),
+)
 
 
 class Post(Struct, frozen=True):
@@ -73,8 +81,9 @@ def scenario(seed: int) -> Scenario:
     """The scenario of a seed."""
     dice = Random(f"scenario:{seed}")
     manifest = manifest_of(dice)
+    own = Random(f"letters to subleads:{seed}") if manifest.subleads else None
     limit = manifest.house.lead_timeout_secs * 1000
-    letters = (*letters_of(dice, limit), *steering_of(Random(f"steering:{seed}"), limit))
+    letters = (*letters_of(dice, limit, own), *steering_of(Random(f"steering:{seed}"), limit))
     return Scenario(
         seed=seed,
         manifest=manifest,
@@ -125,6 +134,13 @@ def manifest_of(dice: Random) -> Manifest:
     helper = Settings(model=MODELS[1], max_turns=3, timeout_secs=20)
     agents = {"helper": Agent("helps", helper)}
     tasks = tasks_of(dice) if dice.random() < 0.15 else ()
+    # Dice of their own leave all other draws of a seed as they were.
+    own = Random(f"subleads:{dice.random()}")
+    subleads = subleads_of(own, turn) if not tasks and own.random() < 0.4 else None
+    if subleads is not None and own.random() < 0.8:
+        spawns = max(house.max_total_spawns, 12)
+        more = house.budget_nanousd * own.choice((10, 50))
+        house = replace(house, budget_nanousd=more, max_total_spawns=spawns)
     return Manifest(
         Lead("simulated", "Lead a simulated run.", lead),
         house,
@@ -132,6 +148,24 @@ def manifest_of(dice: Random) -> Manifest:
         agents,
         prices,
         tasks=tasks,
+        subleads=subleads,
+    )
+
+
+def subleads_of(dice: Random, turn: int) -> Subleads:
+    """Within what sub-leads live, and what they have unless they are told; turn: what one costs."""
+    return Subleads(
+        max_subleads=dice.choice((None, 1, 2, 4)),
+        max_sublead_budget_nanousd=dice.choice((None, None, 1 + 70 * turn)),
+        max_total_workers=dice.choice((None, None, 2, 5)),
+        max_depth=dice.choice((1, 2, 2, 3, 4)),
+        max_workers=dice.choice((None, 1, 1, 2)),
+        read_down=dice.random() < 0.3,
+        settings=Settings(
+            budget_nanousd=dice.choice((1 + 3 * turn, 1 + 12 * turn, 1 + 60 * turn)),
+            timeout_secs=dice.choice((None, None, 5, 60)),
+            env=dice.choice((None, {"PHASE": "one"})),
+        ),
     )
 
 
@@ -159,8 +193,8 @@ def priced(dice: Random, price: int) -> Price:
     return Price(price, price * 5, cache_read=price // 10, cache_creation=dice.choice((0, price)))
 
 
-def letters_of(dice: Random, limit: int) -> tuple[Post, ...]:
-    """What the operator sends: mostly nothing."""
+def letters_of(dice: Random, limit: int, own: Random | None) -> tuple[Post, ...]:
+    """What the operator sends: mostly nothing. own: dice for a letter to a sub-lead."""
     posts = []
     for number in range(dice.choice((0, 0, 0, 1, 1, 2, 4))):
         at = int(dice.random() * min(limit, dice.choice((3_000, 20_000, 200_000))) * 1.2)
@@ -169,6 +203,9 @@ def letters_of(dice: Random, limit: int) -> tuple[Post, ...]:
         posts.append(Post(posts[0].at + dice.choice((0, 1_000)), posts[0].id, posts[0].data))
     if dice.random() < 0.05:
         posts.append(Post(1_000, "torn", b'{"type":"DrainR'))
+    if own is not None and own.random() < 0.2:
+        at = int(own.random() * min(limit, 20_000))
+        posts.append(Post(at, "below", encode(own.choice(TO_SUBLEADS))))
     return tuple(sorted(posts, key=lambda post: post.at))
 
 

@@ -145,16 +145,7 @@ def settings_of(manifest: Manifest | None, caller: Caller, args: SpawnWorker) ->
     assert manifest is not None
     agent = manifest.agents.get(args.agent)
     wide = layered(agent.settings if agent else Settings(), manifest.defaults)
-    directory = wide.directory or str(caller.root)
-    if args.directory:
-        directory = within(caller, args.directory)
-    if not Path(directory).is_dir():
-        raise InvalidArguments(f"directory: {directory} is not a directory")
-    add_dirs = wide.add_dirs
-    if args.add_dirs is not None:
-        add_dirs = tuple(within(caller, each) for each in args.add_dirs)
-    elif add_dirs is None:
-        add_dirs = tuple(str(root) for root in caller.roots if str(root) != directory)
+    directory, add_dirs = placed_in(caller, args.directory, args.add_dirs, wide)
     return Settings(
         model=args.model,
         tools=None if args.tools is None else tuple(args.tools),
@@ -165,6 +156,23 @@ def settings_of(manifest: Manifest | None, caller: Caller, args: SpawnWorker) ->
         budget_nanousd=budget,
         use_worktree=wide.use_worktree,
     )
+
+
+def placed_in(
+    caller: Caller, asked: str | None, added: list[str] | None, wide: Settings
+) -> tuple[str, tuple[str, ...]]:
+    """The directory and the further ones of an actor: as it is asked, inside the caller's own;
+    else the operator's; else the caller's. Raises OutsideWorkspace, InvalidArguments."""
+    directory = wide.directory or str(caller.root)
+    if asked:
+        directory = within(caller, asked)
+    if not Path(directory).is_dir():
+        raise InvalidArguments(f"directory: {directory} is not a directory")
+    if added is not None:
+        return directory, tuple(within(caller, each) for each in added)
+    if wide.add_dirs is not None:
+        return directory, wide.add_dirs
+    return directory, tuple(str(root) for root in caller.roots if str(root) != directory)
 
 
 def within(caller: Caller, text: str) -> str:

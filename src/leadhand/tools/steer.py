@@ -71,7 +71,7 @@ def steer_tools(owner: Owner) -> list[Tool]:
     async def done(caller: Caller, worker: ActorId, command: c.Command) -> OneWorker:
         await owner.submit(command)
         one = owner.run.actors.get(worker) or owner.run.records[worker]
-        return OneWorker(seen(one), remaining(owner.run, caller.actor_id, owner.now()))
+        return OneWorker(seen(owner.run, one), remaining(owner.run, caller.actor_id, owner.now()))
 
     async def pause_worker(caller: Caller, args: PauseWorker) -> OneWorker:
         worker, reason = target(caller, args), one_line(args.reason, 500)

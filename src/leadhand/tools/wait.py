@@ -6,6 +6,7 @@ from msgspec import Meta, Struct
 
 from leadhand.domain import commands as c
 from leadhand.domain import events as e
+from leadhand.domain import ledger
 from leadhand.domain.money import as_usd
 from leadhand.domain.rules.actor import find
 from leadhand.domain.rules.wait import over
@@ -47,7 +48,8 @@ class WaitForAny(Struct, frozen=True, forbid_unknown_fields=True):
 class Waited(Struct, frozen=True, omit_defaults=True):
     """What a wait brings: a settled worker's result, or why it ended and how to go on.
 
-    pointer: where the whole of a long result is read. duration_ms: from its first call on.
+    pointer: where the whole of a long result is read. cost_usd: of a sub-lead, all below it
+    included. duration_ms: from its first call on.
     """
 
     settled: bool
@@ -146,7 +148,7 @@ async def result(owner: Owner, caller: Caller, record: Record, left: Remaining) 
         result=text,
         pointer=pointer,
         error=record.error,
-        cost_usd=as_usd(record.spent),
+        cost_usd=as_usd(ledger.spent_below(owner.run, record.id)),
         duration_ms=record.duration_ms,
     )
 

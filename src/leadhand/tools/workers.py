@@ -3,10 +3,12 @@
 from msgspec import Struct
 
 from leadhand.domain import commands as c
-from leadhand.domain.ids import ROOT, ActorId
+from leadhand.domain import ledger
+from leadhand.domain.ids import ActorId
 from leadhand.domain.money import as_usd
-from leadhand.domain.rules.actor import find
-from leadhand.domain.state import Actor, Record
+from leadhand.domain.rules.actor import find, sees
+from leadhand.domain.rules.caps import places
+from leadhand.domain.state import Actor, Record, Run
 from leadhand.domain.text import one_line
 from leadhand.errors import ToolNotAllowed
 from leadhand.harness import Owner
@@ -41,8 +43,8 @@ class CancelWorker(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Seen(Struct, frozen=True, omit_defaults=True):
-    """A worker as its lead sees it. state: queued, running,
-    paused, frozen, cancelling, or how it settled."""
+    """A worker or sub-lead as its lead sees it. state: queued, running, paused, frozen, cancelling,
+    or how it settled. cost_usd: of a sub-lead, all below it included."""
 
     worker_id: ActorId
     state: str
@@ -54,6 +56,8 @@ class Seen(Struct, frozen=True, omit_defaults=True):
     model: str = ""
     result_preview: str = ""
     error: str = ""
+    role: str = ""
+    max_workers: int = 0
 
 
 class Workers(Struct, frozen=True):
@@ -90,17 +94,18 @@ def worker_tools(owner: Owner) -> list[Tool]:
 
     def shown(caller: Caller, found: ActorId) -> OneWorker:
         one = owner.run.actors.get(found) or owner.run.records[found]
-        return OneWorker(seen(one), left(caller))
+        return OneWorker(seen(owner.run, one), left(caller))
 
     async def list_workers(caller: Caller, args: ListWorkers) -> Workers:
         everyone: list[Actor | Record] = [*owner.run.records.values(), *owner.run.actors.values()]
-        own = [each for each in everyone if each.parent == caller.actor_id]
+        run, me = owner.run, caller.actor_id
+        own = [each for each in everyone if each.id != me and sees(run, me, each.id, reads=True)]
         own.sort(key=lambda each: (len(each.id), each.id))
-        return Workers([seen(each) for each in own], left(caller))
+        return Workers([seen(run, each) for each in own], left(caller))
 
     async def worker_status(caller: Caller, args: WorkerStatus) -> OneWorker:
         name = named(args.worker_id, args.task_id, args.actor_id)
-        return shown(caller, find(owner.run, name, caller.actor_id))
+        return shown(caller, find(owner.run, name, caller.actor_id, reads=True))
 
     async def cancel_worker(caller: Caller, args: CancelWorker) -> OneWorker:
         name = named(args.worker_id, args.task_id, args.actor_id)
@@ -112,13 +117,14 @@ def worker_tools(owner: Owner) -> list[Tool]:
         return shown(caller, found)
 
     async def house_rules(caller: Caller, args: HouseRules) -> Rules:
-        house = owner.run.house
+        house, one = owner.run.house, owner.run.live(caller.actor_id)
+        own = owner.run.envelopes[one.pool]
         return Rules(
-            max_workers=house.max_workers,
+            max_workers=places(owner.run, one),
             max_total_spawns=house.max_total_spawns,
-            budget_usd=as_usd(owner.run.envelopes[owner.run.live(caller.actor_id).pool].limit),
-            spent_usd=as_usd(owner.run.envelopes[ROOT].spent),
-            lead_timeout_secs=house.lead_timeout_secs,
+            budget_usd=as_usd(own.limit),
+            spent_usd=as_usd(own.spent),
+            lead_timeout_secs=one.timeout_ms // 1000,
             spawned_total=owner.run.spawned_total,
             remaining=left(caller),
         )
@@ -138,20 +144,22 @@ def _tool(handler: Handler, args: type[Struct], description: str) -> Tool:
     return Tool(name, description, args, LEADS, effect, "orchestration", handler)
 
 
-def seen(one: Actor | Record) -> Seen:
-    """A worker as its lead sees it."""
+def seen(run: Run, one: Actor | Record) -> Seen:
+    """A worker or sub-lead as its lead sees it."""
     settled = one if isinstance(one, Record) else None
     return Seen(
         worker_id=one.id,
         state=state_of(one),
         label=one.label,
         last_step=one.last_step if isinstance(one, Actor) else "",
-        cost_usd=as_usd(one.spent),
+        cost_usd=as_usd(ledger.spent_below(run, one.id)),
         turns=one.turns,
         agent=one.agent,
         model=one.model,
         result_preview=settled.preview if settled else "",
         error=settled.error if settled else "",
+        role="" if one.role == "worker" else one.role,
+        max_workers=one.max_workers,
     )
 
 

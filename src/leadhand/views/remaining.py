@@ -6,7 +6,7 @@ from leadhand.domain import ledger
 from leadhand.domain.clock import Now
 from leadhand.domain.ids import ActorId
 from leadhand.domain.money import as_usd
-from leadhand.domain.rules.caps import workers
+from leadhand.domain.rules import caps
 from leadhand.domain.state import Run
 
 
@@ -21,9 +21,15 @@ class Remaining(Struct, frozen=True):
 def remaining(run: Run, actor_id: ActorId, now: Now) -> Remaining:
     """What the actor has left."""
     actor = run.live(actor_id)
-    house = run.house
-    places = min(house.max_workers - workers(run), house.max_total_spawns - run.spawned_total)
+    places = min(
+        caps.places(run, actor) - actor.workers_live,
+        run.house.max_total_spawns - run.spawned_total,
+    )
+    total = caps.total_places(run)
+    if total is not None:
+        places = min(places, total - caps.workers(run))
     closed = run.drain_until is not None or actor.final or actor.ending is not None
+    closed = closed or actor.stop_at is not None
     secs = max(0, (actor.deadline or now.run_ms) - now.run_ms) // 1000
     return Remaining(
         budget_usd=as_usd(ledger.free(run.envelopes[actor.pool])),

@@ -74,6 +74,11 @@ def spawned(event: e.ActorSpawned) -> str:
     what = event.label or event.prompt
     if event.role == "tasks":
         return "the tasks begin"
+    if event.role == "sublead":
+        return (
+            f"spawned by {event.parent} as a sub-lead with {show(event.envelope or 0)} and at most "
+            f"{counted(event.max_workers, 'worker')}: {line(what, 120)}"
+        )
     if event.role != "worker":
         return f"started as {event.role}: {line(what, 120)}"
     money = f" with {show(event.envelope)}" if event.envelope is not None else ""

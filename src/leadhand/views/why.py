@@ -9,6 +9,7 @@ from leadhand.domain import events as e
 from leadhand.domain.clock import At, Now
 from leadhand.domain.ids import ActorId
 from leadhand.domain.layers import lease_name
+from leadhand.domain.ledger import free
 from leadhand.domain.money import as_usd, show
 from leadhand.domain.rules.actor import CRASHES_MAX
 from leadhand.domain.rules.pace import PARKED
@@ -85,6 +86,7 @@ def actor(run: Run, actor_id: ActorId, scene: Scene) -> Why:
         *unowned(run, one, scene),
         f"Next: {stands.next}{within(stands.until, now_ms)}.",
         *its_time(run, one, now_ms),
+        *its_envelope(run, one),
         *troubles(one, scene),
         *holds(run, one, now_ms),
         spent(one),
@@ -287,6 +289,18 @@ def its_time(run: Run, one: Actor, now_ms: int) -> Iterator[str]:
         else:
             grace = span(run.house.grace_secs * 1000)
             yield f"{left}; its workers then have {grace} to wrap up, and it has one last turn."
+
+
+def its_envelope(run: Run, one: Actor) -> Iterator[str]:
+    """What a sub-lead has for itself and all below it, and how much of it is left."""
+    if one.role != "sublead":
+        return
+    own = run.envelopes[one.id]
+    yield (
+        f"It and all below it have cost {show(own.spent)} of {show(own.limit)}, "
+        f"{show(free(own))} is free; {one.workers_live} of at most "
+        f"{counted(one.max_workers, 'worker')} live."
+    )
 
 
 def troubles(one: Actor, scene: Scene) -> Iterator[str]:

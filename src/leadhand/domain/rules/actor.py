@@ -1,6 +1,6 @@
 """Actor: how a live actor is started, ended and settled."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 
 from msgspec.structs import replace
 
@@ -9,9 +9,9 @@ from leadhand.domain import effects as fx
 from leadhand.domain import estimates, ledger, notices
 from leadhand.domain import events as e
 from leadhand.domain.clock import At, Now
-from leadhand.domain.ids import ActorId
+from leadhand.domain.ids import ROOT, ActorId
 from leadhand.domain.manifest import Settings
-from leadhand.domain.rules import answer, message, report, task
+from leadhand.domain.rules import answer, caps, message, report, task
 from leadhand.domain.state import Actor, Ending, Record, Run
 from leadhand.domain.text import one_line
 from leadhand.errors import Settled, UnknownActor
@@ -144,7 +144,7 @@ def evolve_crash(run: Run, event: e.SessionCrashed, at: At) -> None:
 def evolve_settled(run: Run, event: e.ActorSettled, at: At) -> None:
     """Shrink the actor to its record and free all that it held."""
     actor = run.actors.pop(event.actor)
-    run.workers_live -= actor.role == "worker"
+    caps.count_live(run, actor, -1)
     run.failed += event.status != "Success"
     ledger.release(run, actor)
     parent = run.actors.get(actor.parent)
@@ -178,6 +178,10 @@ def evolve_settled(run: Run, event: e.ActorSettled, at: At) -> None:
         context_tokens=actor.context_tokens,
         price=actor.price,
         settings=actor.settings,
+        max_workers=actor.max_workers,
+        subleads_spawned=actor.subleads_spawned,
+        read_down=actor.read_down,
+        env=actor.env,
     )
 
 
@@ -218,13 +222,18 @@ def evolve_continued(run: Run, event: e.ActorContinued, at: At) -> None:
         spent=record.spent,
         message_count=record.message_count,
         keys=record.keys,
+        max_workers=record.max_workers,
+        subleads_spawned=record.subleads_spawned,
+        read_down=record.read_down,
+        env=record.env,
         settings=lean(settings),
     )
     run.actors[actor.id] = actor
-    run.workers_live += actor.role == "worker"
+    caps.count_live(run, actor, 1)
+    if event.envelope is None:
+        ledger.join(run, pool, ledger.hold(actor))
     if parent is not None:
         parent.live_children.append(actor.id)
-    run.envelopes[pool].held += ledger.hold(actor)
     ledger.slice_report(run, actor, event.slice)
 
 
@@ -255,22 +264,35 @@ def timers(actor: Actor) -> Iterator[int]:
         yield actor.retry_at
 
 
-def find(run: Run, name: str, caller: ActorId) -> ActorId:
-    """The actor a name stands for: its path, its last step, or a label that only one has.
+def sees(run: Run, caller: ActorId, other: ActorId, *, reads: bool = False) -> bool:
+    """Whether an actor reaches another: itself, or a child of its own. reads: it only looks, and
+    so also reaches what is below a sub-lead that it sees and that was made to be read."""
+    one = run.actors.get(other) or run.records.get(other)
+    if one is None or caller in (other, one.parent):
+        return one is not None
+    above = run.actors.get(one.parent) or run.records.get(one.parent)
+    lets = reads and above is not None and above.read_down
+    return lets and sees(run, caller, one.parent, reads=True)
 
-    Only the caller's own subtree is searched. Raises UnknownActor.
-    """
-    inside = f"{caller}/"
-    for path in (ActorId(name), ActorId(inside + name)):
-        known = path in run.actors or path in run.records
-        if known and (path == caller or path.startswith(inside)):
+
+def find(run: Run, name: str, caller: ActorId, *, reads: bool = False) -> ActorId:
+    """The actor a name stands for: its path, its path from the caller on, or a label that only
+    one has; among those that the caller `sees`. Raises UnknownActor."""
+    return the_one(run, name, caller, lambda actor: sees(run, caller, actor, reads=reads))
+
+
+def find_any(run: Run, name: str) -> ActorId:
+    """The same for the operator, who reaches everyone. Raises UnknownActor."""
+    return the_one(run, name, ROOT, lambda actor: actor in run.actors or actor in run.records)
+
+
+def the_one(run: Run, name: str, top: ActorId, reached: Callable[[ActorId], bool]) -> ActorId:
+    """The one actor of a name among those that are reached. Raises UnknownActor."""
+    for path in (ActorId(name), ActorId(f"{top}/{name}")):
+        if reached(path):
             return path
     everyone: list[Actor | Record] = [*run.actors.values(), *run.records.values()]
-    labelled = [
-        each.id
-        for each in everyone
-        if each.label == name and (each.id == caller or each.id.startswith(inside))
-    ]
+    labelled = [each.id for each in everyone if each.label == name and reached(each.id)]
     if len(labelled) == 1:
         return labelled[0]
     raise UnknownActor(f"unknown actor: {one_line(name, 80)}")

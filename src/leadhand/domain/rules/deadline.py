@@ -7,13 +7,14 @@ from leadhand.domain import effects as fx
 from leadhand.domain import events as e
 from leadhand.domain import notices
 from leadhand.domain.clock import At, Now
-from leadhand.domain.ids import ActorId
+from leadhand.domain.ids import ROOT, ActorId
 from leadhand.domain.state import Actor, Run
 
 WARN_MS = 300_000
 WARN_PART = 10
-# Why a worker is to wrap up whose lead still writes its report.
+# Why those below are to wrap up while the lead, or a sub-lead, still writes its report.
 LEAD_LATE = "its lead's time is up"
+SUBLEAD_LATE = "its sub-lead's time is up"
 
 
 def warn(run: Run, command: c.WarnActor, now: Now) -> list[e.Event]:
@@ -35,13 +36,16 @@ def expire(run: Run, command: c.ExpireActor, now: Now) -> list[e.Event]:
     if actor.role == "worker" or actor.expired:
         why = f"its time is up ({actor.timeout_ms // 1000} s)"
         return [e.ActorEnding(actor.id, status="TimedOut", reason=why, by="leadhand")]
+    # A sub-lead may have been told before to wrap up sooner.
     grace = run.house.grace_secs * 1000
+    grace = min(grace, max(0, (actor.stop_at or now.run_ms + 2 * grace) - now.run_ms) // 2)
     events: list[e.Event] = [
         e.ActorExpired(actor.id, stop_at=now.run_ms + 2 * grace),
         notices.notice(actor, "time_up", notices.TIME_UP),
     ]
+    late = LEAD_LATE if actor.id == ROOT else SUBLEAD_LATE
     for child in actor.live_children:
-        events += asked(run, child, notices.LEAD_OUT_OF_TIME, LEAD_LATE, now)
+        events += asked(run, child, notices.LEAD_OUT_OF_TIME, late, now, grace)
     return events
 
 
@@ -49,19 +53,25 @@ def wrap_up(run: Run, command: c.WrapUpActor, now: Now) -> list[e.Event]:
     """Ask an actor whose lead has ended to finish."""
     if command.actor not in run.actors:
         return []
-    return asked(run, command.actor, notices.LEAD_ENDED, "its lead has ended", now)
+    grace = run.house.grace_secs * 1000
+    return asked(run, command.actor, notices.LEAD_ENDED, "its lead has ended", now, grace)
 
 
-def asked(run: Run, actor_id: ActorId, text: str, why: str, now: Now) -> list[e.Event]:
-    """The events that give an actor the grace period to finish."""
+def asked(run: Run, actor_id: ActorId, text: str, why: str, now: Now, grace: int) -> list[e.Event]:
+    """The events that give an actor the grace period to finish (milliseconds), and those below it
+    half of that, so that it has the rest to answer with what they bring."""
     actor = run.actors[actor_id]
-    if actor.stop_at is not None or actor.ending is not None:
+    if actor.ending is not None:
         return []
-    stop_at = now.run_ms + run.house.grace_secs * 1000
-    return [
-        e.WrapUpAsked(actor.id, why=why, stop_at=stop_at),
-        notices.notice(actor, "wrap_up", text),
-    ]
+    stop_at = now.run_ms + grace
+    events: list[e.Event] = []
+    if actor.stop_at is None or stop_at < actor.stop_at:
+        # What it was told first is what more time must set right.
+        events.append(e.WrapUpAsked(actor.id, why=actor.stop_why or why, stop_at=stop_at))
+        events.append(notices.notice(actor, "wrap_up", text))
+    for child in actor.live_children:
+        events += asked(run, child, text, why, now, grace // 2)
+    return events
 
 
 def evolve_warned(run: Run, event: e.DeadlineNeared, at: At) -> None:

@@ -10,7 +10,7 @@ from leadhand.domain.state import Run
 
 
 def cancel_workers(run: Run, command: c.CancelWorkers, now: Now) -> list[e.Event]:
-    """End all but the lead, deepest first; the lead gets one message that lists them."""
+    """End all but the lead, deepest first; the lead gets one message that lists its own."""
     tops = [each for each in run.actors.values() if each.parent not in run.actors]
     lost = [
         each
@@ -23,6 +23,7 @@ def cancel_workers(run: Run, command: c.CancelWorkers, now: Now) -> list[e.Event
         for each in lost
     ]
     lead = run.actors.get(ROOT)
-    if lost and lead is not None and lead.ending is None:
-        events.append(notices.notice(lead, "workers_lost", notices.workers_lost(lost)))
+    own = [each for each in lost if each.parent == ROOT]
+    if own and lead is not None and lead.ending is None:
+        events.append(notices.notice(lead, "workers_lost", notices.workers_lost(own)))
     return events

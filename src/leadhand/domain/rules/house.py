@@ -11,7 +11,7 @@ from leadhand.domain.clock import At, Now
 from leadhand.domain.ids import ROOT
 from leadhand.domain.manifest import HouseRules
 from leadhand.domain.money import show
-from leadhand.domain.rules import caps, deadline
+from leadhand.domain.rules import deadline
 from leadhand.domain.rules.run import over, reopenable
 from leadhand.domain.state import Actor, Run
 from leadhand.errors import BudgetExceeded, InvalidArguments, Settled
@@ -116,9 +116,10 @@ def evolve_changed(run: Run, event: e.HouseChanged, at: At) -> None:
     """Change the rules, and undo what the want of what there is more of now has begun."""
     assert run.manifest is not None
     run.manifest = replace(run.manifest, house=event.house)
-    run.workers_kept = caps.workers(run)
-    run.tasks.held = ""
     lead = run.actors.get(ROOT)
+    own = (each for each in run.actors.values() if each.role == "worker" and each.parent == ROOT)
+    run.workers_kept = lead.workers_live if lead is not None else sum(1 for _ in own)
+    run.tasks.held = ""
     for each in [*told_to_stop(run, event.raised)]:
         each.winding, each.stop_at, each.stop_why = "", None, ""
     if run.led and (lead is None or done(lead)):
@@ -176,7 +177,7 @@ def evolve_settling(run: Run, event: e.ActorSettled, at: At) -> None:
     actor = run.actors[event.actor]
     if event.status == "BudgetExceeded" and actor.pool == ROOT:
         ran_short(run, "budget")
-    if actor.role == "worker":
+    if actor.role == "worker" and actor.parent == ROOT:
         run.workers_kept = max(0, run.workers_kept - 1)
 
 

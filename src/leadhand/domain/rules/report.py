@@ -5,10 +5,11 @@ from collections.abc import Iterator
 from typing import Literal
 
 from leadhand.domain import events as e
+from leadhand.domain import ledger
 from leadhand.domain.clock import At
 from leadhand.domain.ids import ROOT, ActorId
 from leadhand.domain.money import NANO, as_usd, show
-from leadhand.domain.state import Record, Run
+from leadhand.domain.state import Actor, Record, Run
 from leadhand.domain.text import one_line
 
 SECTIONS = ("STATUS", "COMPLETED", "DEFERRED OR FAILED", "COST SUMMARY")
@@ -174,8 +175,10 @@ def disagreements(run: Run, report: e.Report) -> Iterator[str]:
     yield from wrongly_completed(run, report)
     yield from wrong_costs(run, report)
     if named:
-        for each in [*run.actors, *run.records]:
-            if each != ROOT and each not in named.values():
+        everyone: list[Actor | Record] = [*run.actors.values(), *run.records.values()]
+        # Who works for a sub-lead is in that one's answer, which the lead sums up.
+        for each in [one.id for one in everyone if one.parent == ROOT]:
+            if each not in named.values():
                 yield f"{each}: is not in the report"
 
 
@@ -189,7 +192,8 @@ def wrongly_completed(run: Run, report: e.Report) -> Iterator[str]:
             yield f"{actor}: reported as completed, but it settled as {run.records[actor].status}"
     if report.status == "success":
         for record in failed(run):
-            yield f"{record.id}: settled as {record.status} under STATUS success"
+            if record.parent == ROOT:
+                yield f"{record.id}: settled as {record.status} under STATUS success"
 
 
 def wrong_costs(run: Run, report: e.Report) -> Iterator[str]:
@@ -197,7 +201,7 @@ def wrong_costs(run: Run, report: e.Report) -> Iterator[str]:
     for item in report.cost_summary:
         actor = resolved(run, item.worker_id)
         if actor is not None and item.usd is not None:
-            spent = (run.actors.get(actor) or run.records[actor]).spent
+            spent = ledger.spent_below(run, actor)
             if abs(item.usd * NANO - spent) > max(NANO // 200, spent // 10):
                 yield f"{actor}: stated ${item.usd:g}, the ledger says {show(spent)}"
 
@@ -211,7 +215,7 @@ def resolved(run: Run, worker: str) -> ActorId | None:
 
 
 def failed(run: Run) -> list[Record]:
-    """Workers that did not succeed."""
+    """Workers and sub-leads, on every level, that did not succeed."""
     return [each for each in run.records.values() if each.id != ROOT and each.status != "Success"]
 
 

@@ -6,7 +6,7 @@ from leadhand.domain import commands as c
 from leadhand.domain import estimates, ledger
 from leadhand.domain import events as e
 from leadhand.domain.clock import At, Now
-from leadhand.domain.ids import ROOT, ActorId, CallId, worker_id
+from leadhand.domain.ids import ROOT, ActorId, CallId, short, worker_id
 from leadhand.domain.manifest import (
     BASE,
     KNOWN_TOOLS,
@@ -40,8 +40,13 @@ def lead_settings(manifest: Manifest) -> Settings:
     """How the lead works, all filled in."""
     timeout = Settings(timeout_secs=manifest.house.lead_timeout_secs)
     own = Settings(tools=LEAD_TOOLS, max_turns=LEAD_TURNS)
+    return with_limit(layered(timeout, manifest.lead.settings, own, wide_of(manifest), BASE))
+
+
+def wide_of(manifest: Manifest) -> Settings:
+    """What leads have of the defaults, which are workers' otherwise."""
     shared = layered(manifest.defaults)
-    wide = Settings(
+    return Settings(
         model=shared.model,
         env=shared.env,
         add_dirs=shared.add_dirs,
@@ -51,7 +56,6 @@ def lead_settings(manifest: Manifest) -> Settings:
         compact_above_tokens=shared.compact_above_tokens,
         use_worktree=shared.use_worktree,
     )
-    return with_limit(layered(timeout, manifest.lead.settings, own, wide, BASE))
 
 
 def root(run: Run, manifest: Manifest) -> e.ActorSpawned:
@@ -82,13 +86,25 @@ def spawn(run: Run, command: c.SpawnActor, now: Now) -> list[e.Event]:
         raise Settled(f"{command.parent} has settled")
     if parent.role == "worker":
         raise ToolNotAllowed("workers do not spawn")
-    if (command.key or command.call) in parent.keys:
+    if already(parent, command.key or command.call, "W"):
         return []
     try:
         caps.check_spawn(run, parent)
         return [made(run, parent, command)]
     except Refused as refusal:
         raise caps.refused(parent, refusal) from refusal
+
+
+def already(parent: Actor, key: str, kind: str) -> bool:
+    """Whether a key has made an actor of a kind (`W`, `S`). Raises InvalidArguments where it has
+    made one of another kind."""
+    found = parent.keys.get(key)
+    if found is not None and not short(found).startswith(kind):
+        raise InvalidArguments(
+            f'the key "{one_line(key, 80)}" has made {found}, which is something else',
+            "Use another key.",
+        )
+    return found is not None
 
 
 def start_task(run: Run, command: c.StartTask, now: Now) -> list[e.Event]:
@@ -128,13 +144,10 @@ def made(run: Run, parent: Actor, command: c.SpawnActor) -> e.ActorSpawned:
         known = ", ".join(sorted(run.manifest.agents)) or "none"
         raise InvalidArguments(f'unknown agent "{one_line(command.agent, 80)}"; known: {known}')
     own = agent.settings if agent else Settings()
-    inherited = Settings(model=parent.model or None)
-    settings = with_limit(layered(command.settings, own, run.manifest.defaults, inherited, BASE))
-    every = (*KNOWN_TOOLS, *run.manifest.tools)
-    unknown = [tool for tool in settings.tools or () if tool not in every]
-    if unknown:
-        names = ", ".join(one_line(tool, 40) for tool in unknown)
-        raise InvalidArguments(f"unknown tools: {names}; known: {', '.join(every)}")
+    handed, model = Settings(env=parent.env), Settings(model=parent.model or None)
+    settings = layered(command.settings, own, handed, run.manifest.defaults, model, BASE)
+    settings = with_limit(settings)
+    check_tools(run.manifest, settings)
     price = price_of(run.manifest, settings.model or "")
     history = run.history.get(f"{command.agent}|{settings.model}", [])
     estimate = 0
@@ -143,7 +156,7 @@ def made(run: Run, parent: Actor, command: c.SpawnActor) -> e.ActorSpawned:
     own_envelope = settings.budget_nanousd is not None
     budget.check_spawn(run, parent, settings.budget_nanousd or estimate)
     return e.ActorSpawned(
-        worker_id(parent.id, len(parent.keys) + 1),
+        worker_id(parent.id, len(parent.keys) - parent.subleads_spawned + 1),
         parent=parent.id,
         role="worker",
         call=command.call,
@@ -159,6 +172,15 @@ def made(run: Run, parent: Actor, command: c.SpawnActor) -> e.ActorSpawned:
     )
 
 
+def check_tools(manifest: Manifest, settings: Settings) -> None:
+    """Refuse work tools that there are not. Raises InvalidArguments."""
+    every = (*KNOWN_TOOLS, *manifest.tools)
+    unknown = [tool for tool in settings.tools or () if tool not in every]
+    if unknown:
+        names = ", ".join(one_line(tool, 40) for tool in unknown)
+        raise InvalidArguments(f"unknown tools: {names}; known: {', '.join(every)}")
+
+
 def evolve_spawned(run: Run, event: e.ActorSpawned, at: At) -> None:
     """Add the actor, its envelope or its hold, and its place under its parent."""
     settings = event.settings
@@ -169,7 +191,7 @@ def evolve_spawned(run: Run, event: e.ActorSpawned, at: At) -> None:
         ledger.carve(run, event.actor, pool, event.envelope)
         pool = event.actor
     elif pool is not None:
-        run.envelopes[pool].held += event.estimate
+        ledger.join(run, pool, event.estimate)
     actor = Actor(
         id=event.actor,
         parent=event.parent,
@@ -190,10 +212,14 @@ def evolve_spawned(run: Run, event: e.ActorSpawned, at: At) -> None:
         estimate=event.estimate,
         compact_above=settings.compact_above_tokens or estimates.COMPACT_ABOVE,
         settings=lean(settings),
+        max_workers=event.max_workers,
+        read_down=event.read_down,
+        env=event.env,
     )
     run.actors[actor.id] = actor
-    run.workers_live += actor.role == "worker"
+    caps.count_live(run, actor, 1)
     if parent:
+        parent.subleads_spawned += actor.role == "sublead"
         parent.keys[event.key] = actor.id
         parent.live_children.append(actor.id)
         parent.refusals_in_row = 0

@@ -69,7 +69,10 @@ def another_stint(run: Run, record: Record, command: c.ContinueActor) -> list[e.
     if parent.role == "tasks":
         raise ToolNotAllowed(f"{record.id} was a task: its result stands")
     caps.check_open(run, parent)
-    caps.check_place(run)
+    if record.role == "sublead":
+        check_again(run, record)
+    else:
+        caps.check_place(run, parent)
     settings, fresh = record.settings, 0
     if settings.budget_nanousd is None:
         history = run.history.get(f"{record.agent}|{record.model}", [])
@@ -94,6 +97,15 @@ def another_stint(run: Run, record: Record, command: c.ContinueActor) -> list[e.
             call=command.call,
         ),
     ]
+
+
+def check_again(run: Run, record: Record) -> None:
+    """Refuse another stint of a sub-lead where there is no place for one more, or while those that
+    it left behind still draw on its envelope. Raises MaxSubleadsExceeded, WoundDown."""
+    if run.manifest is not None and run.manifest.subleads is not None:
+        caps.check_sublead_place(run, run.manifest.subleads)
+    if record.id in run.envelopes:
+        raise WoundDown(f"those below {record.id} are still being ended", "Ask again in a while.")
 
 
 def reprompt(run: Run, command: c.RepromptActor, now: Now) -> list[e.Event]:
