@@ -11,6 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
+from leadhand.contracts.checker import CheckedHarness, Checker
 from leadhand.domain import commands as c
 from leadhand.domain.decide import decide
 from leadhand.domain.manifest import Manifest, Provider
@@ -37,6 +38,7 @@ from leadhand.stores.codec import Secrets, secrets_of
 from leadhand.tool import Tool
 from leadhand.tools.call import Toolbox
 from leadhand.tools.function import missing
+from leadhand.tools.report import report_tool
 from leadhand.tools.spawn import spawn_tool
 from leadhand.tools.wait import wait_tools
 from leadhand.tools.work.table import WORK_TOOLS
@@ -228,14 +230,21 @@ class LiveRun:
     def conductor(self) -> Conductor:
         """The conductor of this run; the same one each time."""
         if not hasattr(self, "_conductor"):
-            placed = PlacedHarness(self.engine, self.workspaces, self._harness())
-            self._conductor = Conductor(self.engine, placed.run, placed.tidy)
+            checker = self._checker()
+            checked = CheckedHarness(self.engine, checker, self._harness(checker))
+            placed = PlacedHarness(self.engine, self.workspaces, checked)
+            self._conductor = Conductor(self.engine, placed.run, placed.tidy, checker.check)
         return self._conductor
 
-    def _harness(self) -> ApiHarness:
+    def _checker(self) -> Checker:
+        folder = self.folder
+        return Checker(self.engine, self.processes, self._environ, folder.worktrees, folder.status)
+
+    def _harness(self, checker: Checker) -> ApiHarness:
         engine = self.engine
         tools = [*WORK_TOOLS, web_fetch_tool(web_get), *wait_tools(engine), *worker_tools(engine)]
-        tools += [spawn_tool(engine, self.folder, self.workspaces), *self._own_tools]
+        tools += [spawn_tool(engine, self.folder, self.workspaces, checker.judge)]
+        tools += [report_tool(engine, checker.judge), *self._own_tools]
         if engine.run.manifest is not None:
             tools += missing(engine.run.manifest.tools, self._own_tools)
         return ApiHarness(

@@ -16,7 +16,16 @@ from tests.house.source import PACKAGE, ROOT, Breach, Module, hold, module, modu
 
 # Folder of features -> where their tests are. `tools/work/read.py` is tested under tests/tools.
 TESTED_FOLDERS = {"domain/rules": "rules", "tools": "tools", "views": "views"}
-STRIPED_FILES = ("commands", "events", "call_events", "state", "decide", "evolve", "due")
+STRIPED_FILES = (
+    "commands",
+    "events",
+    "call_events",
+    "contract_events",
+    "state",
+    "decide",
+    "evolve",
+    "due",
+)
 SECTION = re.compile(r"^\s*# -{2,} *(\w+)", re.MULTILINE)
 
 
@@ -80,7 +89,7 @@ def test_every_feature_has_a_test_file() -> None:
 
 @pytest.mark.parametrize(
     ("facts", "file", "table"),
-    [("commands", "decide", "DECIDE"), ("events call_events", "evolve", "EVOLVE")],
+    [("commands", "decide", "DECIDE"), ("events call_events contract_events", "evolve", "EVOLVE")],
 )
 def test_every_command_and_event_has_its_rule(facts: str, file: str, table: str) -> None:
     entries = getattr(domain(file), table)

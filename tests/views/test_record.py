@@ -60,6 +60,10 @@ def test_a_task_record_has_every_field_that_was_promised() -> None:
         "error": "it broke",
         "turns": 1,
         "log_path": "/runs/run/transcripts/root.W2.jsonl",
+        "outcome": "unverified",
+        "reported": "",
+        "evidence": (),
+        "report": None,
     }
 
 

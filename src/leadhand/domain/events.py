@@ -22,6 +22,12 @@ from leadhand.domain.call_events import ToolReturned as ToolReturned
 from leadhand.domain.call_events import TurnLate as TurnLate
 from leadhand.domain.call_events import TurnRecorded as TurnRecorded
 from leadhand.domain.call_events import WindDownBegan as WindDownBegan
+from leadhand.domain.contract import NOTHING, Contract, Verdict
+from leadhand.domain.contract_events import BeginningKept as BeginningKept
+from leadhand.domain.contract_events import ChecksRecorded as ChecksRecorded
+from leadhand.domain.contract_events import OutcomeAsked as OutcomeAsked
+from leadhand.domain.contract_events import OutcomeClaimed as OutcomeClaimed
+from leadhand.domain.contract_events import OutcomeReported as OutcomeReported
 from leadhand.domain.event import Event as Event
 from leadhand.domain.ids import ActorId, CallId
 from leadhand.domain.manifest import HouseRules, Manifest, Settings
@@ -52,11 +58,12 @@ class SessionCrashed(Event, frozen=True):
 
 
 class ActorSettled(Event, frozen=True):
-    """A stint is over. final: the last words, whole."""
+    """A stint is over. final: the last words, whole. outcome: what its checks came to."""
 
     status: Status = "Success"
     error: str = ""
     final: str = ""
+    outcome: Verdict = "unverified"
 
 
 class ActorContinued(Event, frozen=True):
@@ -200,7 +207,7 @@ class ActorSpawned(Event, frozen=True):
     limit; estimate: else what is held for it.
 
     price: its model's, kept here so that no later table changes the log. slice: what its report
-    turn would cost (nano-dollars)."""
+    turn would cost (nano-dollars). contract: what its result must be."""
 
     parent: ActorId = ActorId("")
     role: Role = "worker"
@@ -215,6 +222,7 @@ class ActorSpawned(Event, frozen=True):
     slice: int = 0
     envelope: int | None = None
     estimate: int = 0
+    contract: Contract = NOTHING
 
 
 # --- task

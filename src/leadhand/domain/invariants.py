@@ -4,12 +4,13 @@ from collections.abc import Iterator
 
 from leadhand.domain import ledger
 from leadhand.domain.ids import ROOT
+from leadhand.domain.rules import contract
 from leadhand.domain.state import Run
 
 
 def broken(run: Run) -> list[str]:
     """The sentences that do not hold; empty for every run that only the rules have touched."""
-    return [*_money(run), *_actors(run), *_caps(run), *_workspaces(run)]
+    return [*_money(run), *_actors(run), *_caps(run), *contract.broken(run), *_workspaces(run)]
 
 
 def _money(run: Run) -> Iterator[str]:

@@ -6,6 +6,7 @@ from typing import Any, Literal
 from msgspec import Struct, field
 from msgspec.structs import replace
 
+from leadhand.domain.contract import NOTHING, Contract
 from leadhand.domain.money import NANO, Price
 
 LEAD_TOOLS = ("Read", "Glob", "Grep", "Git", "Write")
@@ -31,7 +32,8 @@ class HouseRules(Struct, frozen=True):
     that met it fails. max_parallel_tasks: of a run without a lead; None is TASKS_PARALLEL.
     halt_on_failure: whether a task that failed keeps others from starting.
     worktree_cleanup: whose worktrees are removed once they have settled; only those of which
-    nothing would be lost.
+    nothing would be lost. status_dir: where workers leave their status files; empty where only
+    those do that have no tool for it, in the run's folder.
     """
 
     max_workers: int = 4
@@ -43,6 +45,7 @@ class HouseRules(Struct, frozen=True):
     max_parallel_tasks: int | None = None
     halt_on_failure: bool = False
     worktree_cleanup: Literal["on_success", "always", "never"] = "on_success"
+    status_dir: str = ""
 
 
 class Settings(Struct, frozen=True, omit_defaults=True):
@@ -94,6 +97,7 @@ class Task(Struct, frozen=True, omit_defaults=True):
     agent: str = ""
     depends_on: tuple[str, ...] = ()
     settings: Settings = Settings()
+    contract: Contract = NOTHING
 
 
 class Provider(Struct, frozen=True, omit_defaults=True):

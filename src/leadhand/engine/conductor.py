@@ -26,6 +26,11 @@ Session = Callable[[ActorId], Coroutine[Any, Any, None]]
 Tidy = Callable[[ActorId], Coroutine[Any, Any, str]]
 
 
+async def nothing_to_check(actor: ActorId) -> None:
+    """Checks where no actor's work is to be."""
+    raise Bug(f"{actor} has nothing to check")
+
+
 async def nothing_to_tidy(actor: ActorId) -> str:
     """Tidies up where no actor has a workspace of its own."""
     raise Bug(f"{actor} has no workspace")
@@ -34,8 +39,16 @@ async def nothing_to_tidy(actor: ActorId) -> str:
 class Conductor:
     """Performs the effects of one run until it is finished or suspended."""
 
-    def __init__(self, engine: Engine, session: Session, tidy: Tidy = nothing_to_tidy) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        session: Session,
+        tidy: Tidy = nothing_to_tidy,
+        check: Session = nothing_to_check,
+    ) -> None:
+        """check: finds out whether what an actor claims holds; ended and repeated as a session."""
         self._engine, self._session, self._tidy = engine, session, tidy
+        self._check = check
         self._sessions: dict[ActorId, asyncio.Task[None]] = {}
         self._tidying: dict[ActorId, asyncio.Task[None]] = {}
         self._stopping: set[ActorId] = set()
@@ -118,11 +131,9 @@ class Conductor:
     async def _perform(self, effect: fx.Effect) -> None:
         match effect:
             case fx.Launch(actor):
-                if actor not in self._sessions:
-                    task = asyncio.create_task(self._attempt(actor), name=f"session {actor}")
-                    self._sessions[actor] = task
-                    # Also called for one that was cancelled before its first step.
-                    task.add_done_callback(lambda task: self._ended(actor))
+                self._start(actor, self._session, "session")
+            case fx.Check(actor):
+                self._start(actor, self._check, "checks")
             case fx.Stop(actor):
                 if actor in self._sessions and actor not in self._stopping:
                     self._stopping.add(actor)
@@ -138,20 +149,29 @@ class Conductor:
             case fx.Suspend():
                 self.suspend()
 
-    async def _attempt(self, actor: ActorId) -> None:
-        """Run one session; whatever it raises is a crash of its harness, nobody else's."""
-        error = "its session ended without a result"
+    def _start(self, actor: ActorId, deed: Session, what: str) -> None:
+        if actor not in self._sessions:
+            task = asyncio.create_task(self._attempt(actor, deed, what), name=f"{what} {actor}")
+            self._sessions[actor] = task
+            # Also called for one that was cancelled before its first step.
+            task.add_done_callback(lambda task: self._ended(actor))
+
+    async def _attempt(self, actor: ActorId, deed: Session, what: str) -> None:
+        """Run one session, or the checks after it; whatever they raise is a crash of their own,
+        nobody else's."""
+        error = f"its {what} ended without a result"
         try:
-            await self._session(actor)
+            await deed(actor)
         except asyncio.CancelledError:
-            error = "its session was cancelled from within"
+            error = f"its {what} was cancelled from within"
         except Exception as raised:  # noqa: BLE001 (the harness may be anybody's code)
             cause = first_cause(raised)
             error = said(cause)
         one = self._engine.run.actors.get(actor)
         # Whom a Stop cancels is ending. `Task.cancelling` would not do: before 3.13 a broken
         # TaskGroup leaves it raised.
-        if not self._leaving and one is not None and one.ending is None:
+        claimed = deed is not self._check and one is not None and one.duty.claimed_at is not None
+        if not self._leaving and one is not None and one.ending is None and not claimed:
             with suppress(StoreError):
                 await self._engine.submit(c.RecordCrash(actor, error))
 

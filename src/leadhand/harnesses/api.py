@@ -8,17 +8,18 @@ from pathlib import Path
 import msgspec
 
 from leadhand.briefing import COMPACT, briefing
-from leadhand.conversation import CUT, Conversation, briefly, conversation, written_out
+from leadhand.conversation import CUT, Conversation, briefly, conversation, summary_of, written_out
 from leadhand.domain import commands as c
 from leadhand.domain import events as e
 from leadhand.domain.estimates import text_tokens
-from leadhand.domain.ids import ActorId, CallId, as_file_name
+from leadhand.domain.ids import ActorId, CallId, status_name
 from leadhand.domain.state import Actor
 from leadhand.errors import BudgetExceeded, HarnessError, ModelError, Refused
 from leadhand.harness import ModelRoad, Owner, Recorded, ToolRoad
 from leadhand.model import Answer, Message, Prose, Request, ToolResult, ToolUse, text_of
 from leadhand.processes import Processes, clean_environment
 from leadhand.tool import Blobs, Caller, Tool
+from leadhand.workspace import root_of
 
 RETRIES_MAX = 3
 INTERRUPTED = (
@@ -88,24 +89,28 @@ class _Session:
         self.schemas = harness.toolbox.schemas(self.tools)
         workspace = owner.run.workspaces.get(actor)
         source = Path(settings.directory or ".").resolve()
-        root, readable = source, [harness.transcripts] if spawned.role == "lead" else []
+        root = root_of(actor, settings.directory, workspace, harness.worktrees)
+        readable = [harness.transcripts] if spawned.role == "lead" else []
         if harness.worktrees is not None:
             readable += [harness.worktrees] if spawned.role == "lead" else []
             if workspace is not None:
-                root = harness.worktrees / as_file_name(actor) / workspace.inner
                 readable.append(source)
+        status = owner.run.house.status_dir if spawned.role == "worker" else ""
+        added = (*(settings.add_dirs or ()), *([status] if status else []))
         self.system = briefing(spawned, owner.run.house, self.tools, workspace, root)
         self.caller = Caller(
             actor_id=actor,
             role=spawned.role,
             call_id=CallId(""),
             root=root,
-            roots=(root, *(Path(each).resolve() for each in settings.add_dirs or ())),
+            roots=(root, *(Path(each).resolve() for each in added)),
             readable=tuple(readable),
             env=clean_environment(harness.environment, settings.env or {}),
             blobs=harness.blobs,
             allow_hosts=settings.allow_hosts or (),
             processes=harness.processes,
+            writes=spawned.contract.writes,
+            status_file=Path(status) / status_name(actor) if status else None,
         )
         tools = _encoder.encode(self.schemas).decode()
         self.fixed_bytes = text_tokens(self.system) + text_tokens(tools)
@@ -119,7 +124,8 @@ class _Session:
     def live(self) -> Actor | None:
         """The actor, while it is to go on."""
         one = self.h.owner.run.actors.get(self.actor)
-        return one if one is not None and one.ending is None else None
+        over = one is None or one.ending is not None or one.duty.claimed_at is not None
+        return None if over else one
 
     async def run(self) -> None:
         """Turn after turn until the actor settles."""
@@ -137,6 +143,7 @@ class _Session:
             uses = [block for block in answer.blocks if isinstance(block, ToolUse)]
             if uses and not self.final():
                 await self.run_tools(uses)
+                await self.end_reported()
                 continue
             await self.end()
 
@@ -160,8 +167,26 @@ class _Session:
                 again.append(use)
         if again:
             await self.run_tools(again)
-        elif self.talk.messages and not self.talk.open and not self.talk.pending():
+        if await self.end_reported():
+            return
+        if not again and self.talk.messages and not self.talk.open and not self.talk.pending():
             await self.answered_before()
+
+    async def end_reported(self) -> bool:
+        """End the session whose last turn has reported, without another call to the model, unless
+        the actor has been given more to read; whether it was ended."""
+        actor = self.live()
+        told = actor.duty.told if actor is not None else None
+        if actor is None or told is None or told.turn != actor.turns or self.talk.open:
+            return False
+        if any(each.kind in ASKS_MORE for each in actor.mail):
+            return False
+        for result in self.fresh:
+            await self.h.owner.submit(self.as_result(result))
+        self.fresh = []
+        history = await self.h.owner.history(self.actor)
+        await self.exit("completed", final=summary_of(history))
+        return True
 
     async def answered_before(self) -> None:
         """The last answer was durable and called no tool: it is the final one, unless the actor
@@ -189,10 +214,7 @@ class _Session:
         new = text_tokens(_encoder.encode(self.talk.pending()).decode())
         if not self.talk.messages:
             new += self.fixed_bytes
-        results = tuple(
-            c.RecordToolResult(self.actor, CallId(each.id), each.content, each.is_error)
-            for each in self.fresh
-        )
+        results = tuple(map(self.as_result, self.fresh))
         too_long = self.too_long_at == actor.turns != self.brief_at
         command = c.AdmitCall(self.actor, call, new, results, compact=too_long)
         admitted, events = await self.h.gateway.admit(
@@ -299,10 +321,7 @@ class _Session:
             result = await self.h.toolbox.call(self.calling(use), self.tools, use)
             left -= 1
             if left:
-                command = c.RecordToolResult(
-                    self.actor, CallId(use.id), result.content, result.is_error
-                )
-                await self.h.owner.submit(command)
+                await self.h.owner.submit(self.as_result(result))
                 self.talk.results.append(result)
                 self.talk.open.pop(use.id, None)
             else:
@@ -314,6 +333,10 @@ class _Session:
         async with asyncio.TaskGroup() as group:
             for use in uses:
                 group.create_task(one(use))
+
+    def as_result(self, result: ToolResult) -> c.RecordToolResult:
+        """A result as it is recorded."""
+        return c.RecordToolResult(self.actor, CallId(result.id), result.content, result.is_error)
 
     def calling(self, use: ToolUse) -> Caller:
         """The actor as who makes one tool call."""

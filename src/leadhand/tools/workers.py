@@ -41,7 +41,8 @@ class CancelWorker(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Seen(Struct, frozen=True, omit_defaults=True):
-    """A worker as its lead sees it. state: queued, running, or how it settled."""
+    """A worker as its lead sees it. state: queued, running, checking, or how it settled.
+    outcome: verified, unverified or refuted by the checks of its work."""
 
     worker_id: ActorId
     state: str
@@ -53,6 +54,7 @@ class Seen(Struct, frozen=True, omit_defaults=True):
     model: str = ""
     result_preview: str = ""
     error: str = ""
+    outcome: str = ""
 
 
 class Workers(Struct, frozen=True):
@@ -151,6 +153,7 @@ def seen(one: Actor | Record) -> Seen:
         model=one.model,
         result_preview=settled.preview if settled else "",
         error=settled.error if settled else "",
+        outcome=settled.outcome if settled else "",
     )
 
 
@@ -160,4 +163,6 @@ def state_of(one: Actor | Record) -> str:
         return one.status
     if one.ending is not None:
         return "cancelling"
+    if one.duty.claimed_at is not None:
+        return "checking"
     return "queued" if one.started_at is None else "running"

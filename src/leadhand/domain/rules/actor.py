@@ -8,7 +8,7 @@ from leadhand.domain import estimates, ledger, notices
 from leadhand.domain import events as e
 from leadhand.domain.clock import At, Now
 from leadhand.domain.ids import ActorId
-from leadhand.domain.rules import answer, report, task
+from leadhand.domain.rules import answer, contract, report, task
 from leadhand.domain.state import Actor, Ending, Record, Run
 from leadhand.domain.text import one_line
 from leadhand.errors import Settled, UnknownActor
@@ -46,7 +46,8 @@ def exited(run: Run, command: c.RecordExit, now: Now) -> list[e.Event]:
     """Settle the actor whose session is over; one whose answer is no end is asked to go on, and a
     lead without a report for one, once."""
     actor = run.actors.get(command.actor)
-    if actor is None:
+    checking = actor is not None and actor.duty.claimed_at is not None and actor.ending is None
+    if actor is None or checking:
         return [e.ExitLate(command.actor, outcome=command.outcome)]
     if on := answer.asked_on(actor, command.outcome):
         return on
@@ -59,6 +60,8 @@ def exited(run: Run, command: c.RecordExit, now: Now) -> list[e.Event]:
             e.ReportAsked(actor.id),
             notices.notice(actor, "report", notices.NO_REPORT),
         ]
+    if not lead and (first := contract.at_exit(run, actor, command)):
+        return first
     events = settling(run, actor, command)
     if lead and found is not None:
         mismatches = report.check(run, found)
@@ -81,7 +84,8 @@ def outcome(actor: Actor, command: c.RecordExit) -> tuple[e.Status, str]:
     if actor.expired:
         return "TimedOut", "its time was up"
     if command.outcome == "completed":
-        return "Success", ""
+        denied = contract.denial(actor)
+        return ("Failed", denied) if denied else ("Success", "")
     if command.outcome == "budget":
         return "BudgetExceeded", command.error
     if command.outcome == "unplaced":
@@ -162,6 +166,8 @@ def evolve_settled(run: Run, event: e.ActorSettled, at: At) -> None:
         message_count=actor.message_count,
         context_tokens=actor.context_tokens,
         price=actor.price,
+        duty=actor.duty,
+        outcome=event.outcome,
     )
 
 
@@ -197,6 +203,7 @@ def evolve_continued(run: Run, event: e.ActorContinued, at: At) -> None:
         spent=record.spent,
         message_count=record.message_count,
         keys=record.keys,
+        duty=contract.renewed(record.duty),
     )
     run.actors[actor.id] = actor
     run.workers_live += actor.role == "worker"
@@ -211,7 +218,8 @@ def due(run: Run, actor: Actor, alive: Collection[ActorId], now: Now) -> Iterato
         yield from task.due(run, actor, now)
     elif actor.ending is None:
         if actor.id not in alive and now.run_ms >= actor.retry_at:
-            yield fx.Launch(actor.id)
+            claimed = actor.duty.claimed_at is not None
+            yield fx.Check(actor.id) if claimed else fx.Launch(actor.id)
     elif not actor.live_children:
         if actor.id in alive:
             yield fx.Stop(actor.id)

@@ -28,7 +28,7 @@ def warn(run: Run, command: c.WarnActor, now: Now) -> list[e.Event]:
 def expire(run: Run, command: c.ExpireActor, now: Now) -> list[e.Event]:
     """End a worker whose time is up; let a lead's workers wrap up and the lead report."""
     actor = run.actors.get(command.actor)
-    if actor is None or actor.ending is not None:
+    if actor is None or actor.ending is not None or actor.duty.claimed_at is not None:
         return []
     if actor.expired and actor.stop_at is not None and now.run_ms < actor.stop_at:
         return []
@@ -55,7 +55,8 @@ def wrap_up(run: Run, command: c.WrapUpActor, now: Now) -> list[e.Event]:
 def asked(run: Run, actor_id: ActorId, text: str, why: str, now: Now) -> list[e.Event]:
     """The events that give an actor the grace period to finish."""
     actor = run.actors[actor_id]
-    if actor.stop_at is not None or actor.ending is not None:
+    over = actor.ending is not None or actor.duty.claimed_at is not None
+    if actor.stop_at is not None or over:
         return []
     stop_at = now.run_ms + run.house.grace_secs * 1000
     return [
@@ -94,8 +95,8 @@ def warn_at(actor: Actor) -> int | None:
 
 
 def due(run: Run, actor: Actor, alive: Collection[ActorId], now: Now) -> Iterator[fx.Effect]:
-    """What time asks for."""
-    if actor.ending is not None:
+    """What time asks for; one whose work is checked is left to the checks, which have a bound."""
+    if actor.ending is not None or actor.duty.claimed_at is not None:
         return
     if actor.stop_at is not None and now.run_ms >= actor.stop_at:
         if actor.expired:
@@ -115,7 +116,7 @@ def due(run: Run, actor: Actor, alive: Collection[ActorId], now: Now) -> Iterato
 
 def timers(actor: Actor) -> Iterator[int]:
     """When `due` may change by time alone."""
-    if actor.ending is not None:
+    if actor.ending is not None or actor.duty.claimed_at is not None:
         return
     for instant in (actor.stop_at, None if actor.expired else actor.deadline, warn_at(actor)):
         if instant is not None:
