@@ -5,9 +5,10 @@ is held against it in a child that has a bound in time and in memory. Nothing re
 """
 
 import os
+import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -95,5 +96,25 @@ class Judge:
 
     async def schema_fault(self, actor_id: str, schema: str) -> str:
         """Why a text is no JSON Schema; empty where it is one."""
-        found = await self.faults(actor_id, schema, "null")
-        return next((each for each in found if not each.startswith("returns")), "")
+        return _of_the_schema(await self.faults(actor_id, schema, "null"))
+
+
+def schema_fault(schema: str) -> str:
+    """Why a text is no JSON Schema, before there is a run; empty where it is one."""
+    try:
+        done = subprocess.run(
+            [sys.executable, "-I", "-c", PROGRAM],
+            input=f"[{schema},null]".encode(),
+            capture_output=True,
+            timeout=VALIDATE_SECS,
+            check=False,
+        )
+        return _of_the_schema(msgspec.json.decode(done.stdout, type=list[str]))
+    except subprocess.TimeoutExpired:
+        return f"the schema could not be read in {VALIDATE_SECS:.0f} s"
+    except (OSError, msgspec.MsgspecError) as error:
+        return f"the schema could not be read: {one_line(str(error), 200)}"
+
+
+def _of_the_schema(found: Sequence[str]) -> str:
+    return next((each for each in found if not each.startswith("returns")), "")

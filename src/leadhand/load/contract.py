@@ -27,10 +27,8 @@ def read(section: Section) -> Contract:
     def texts(key: str, most: int) -> tuple[str, ...]:
         return tuple(text for _, text in section.texts(key, most) or ())
 
-    returns = section.table("returns").values if "returns" in section else None
-    section.form("returns", type="object", description="A JSON Schema.")
     contract = Contract(
-        returns="" if returns is None else json.dumps(plain(returns), ensure_ascii=False),
+        returns=schema(section),
         files=texts("files", ENTRIES_MAX),
         changed=texts("changed", ENTRIES_MAX),
         commands=texts("commands", COMMANDS_MAX),
@@ -42,6 +40,16 @@ def read(section: Section) -> Contract:
     for kind, at, why in faults(contract):
         section.fault(kind, *(() if at is None else (at,)), message=why)
     return contract if contract.demands else NOTHING
+
+
+def schema(section: Section) -> str:
+    """The JSON Schema of a value, written as a table or as a text of JSON; empty for none."""
+    given = section.values.get("returns")
+    if isinstance(given, str):
+        return section.text("returns") or ""
+    found = section.table("returns").values
+    section.form("returns", type=["object", "string"])
+    return "" if given is None else json.dumps(plain(found), ensure_ascii=False)
 
 
 def plain(value: Any) -> Any:

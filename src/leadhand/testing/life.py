@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from leadhand.domain import commands as c
+from leadhand.domain.contract import evidence
 from leadhand.domain.ids import ActorId
 from leadhand.domain.rules.run import over
 from leadhand.domain.state import Run
@@ -27,6 +28,7 @@ from leadhand.testing.verdicts import Broken, Rest, at_rest
 from leadhand.testing.witness import WitnessStore
 from leadhand.testing.world import World
 from leadhand.tools.call import Toolbox
+from leadhand.tools.report import report_tool
 from leadhand.tools.spawn import spawn_tool
 from leadhand.tools.wait import wait_tools
 from leadhand.tools.workers import worker_tools
@@ -97,7 +99,7 @@ class Life:
                 self._fail([f"calls of the last owner are still open: {open_calls}"])
 
     async def _work(self) -> bool:
-        conductor = Conductor(self._engine, self._session)
+        conductor = Conductor(self._engine, self._session, check=self._check)
         deeds = [self._operator(), self._move_wall(), self._interrupt(conductor)]
         aside = [asyncio.create_task(deed) for deed in deeds]
         self._working = True
@@ -113,6 +115,7 @@ class Life:
         engine, store = self._engine, self._store
         model = self._world.model(store)
         tools = [spawn_tool(engine, Folder(NOWHERE)), *wait_tools(engine), *worker_tools(engine)]
+        tools.append(report_tool(engine))
         return ApiHarness(
             owner=engine,
             gateway=Gateway(engine, lambda name: model, Governor(self._plan.seed, self._wall)),
@@ -137,6 +140,24 @@ class Life:
             self._world.faults.append(f"{actor}: runs before it is durable")
         try:
             await self._harness.run(actor)
+        finally:
+            del self._alive[actor]
+
+    async def _check(self, actor: ActorId) -> None:
+        """Find by dice whether what an actor claims holds; twice the same, however often."""
+        if actor in self._alive:
+            self._world.faults.append(f"{actor}: is checked while its session goes on")
+        task = asyncio.current_task()
+        assert task is not None
+        self._alive[actor] = task
+        dice = self._world.players.dice("checks", actor, self.state.actors[actor].stint)
+        try:
+            await asyncio.sleep(dice.choice((0.0, 0.1, 5.0, 200.0)))
+            found = tuple(
+                evidence("files", name, ok=dice.random() < 0.8, detail="not there")
+                for name in "abc"[: dice.randint(0, 3)]
+            )
+            await self._engine.submit(c.RecordChecks(actor, found, "Checked."))
         finally:
             del self._alive[actor]
 
