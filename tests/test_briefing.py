@@ -52,7 +52,7 @@ def test_a_worker_is_told_nothing_of_leading() -> None:
     text = told("worker", "root/W1")
     assert "coordinate" not in text
     assert "STATUS" not in text
-    assert "Your last message is your result" in text
+    assert "End by calling report: its summary is your result" in text
 
 
 def test_who_has_a_worktree_is_told_where_it_is_and_what_it_lacks() -> None:

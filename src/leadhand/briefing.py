@@ -4,6 +4,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from leadhand.domain import events as e
+from leadhand.domain.contract import Contract
+from leadhand.domain.ids import status_name
 from leadhand.domain.manifest import HouseRules
 from leadhand.domain.money import show
 from leadhand.domain.state import Workspace
@@ -52,8 +54,12 @@ End with a final report and no text after it, in these sections and this order:
 
 WORKER = """\
 You are a worker in a run of AI agents. Do the task of the prompt, and only that. You cannot ask \
-back: where something is missing, say so in your answer. Your last message is your result: it \
-goes to the agent that started you, whole."""
+back: where something is missing, say so in your answer. End by calling report: its summary is \
+your result and goes to the agent that started you, whole. Without it, your last message is."""
+
+CONTRACT = """\
+What is demanded of your result, and checked when you end; what does not hold refutes it:
+{demands}"""
 
 STORE = """\
 You share a store with {whom}: kv_set and kv_get under /shared/... (all read and write), /ref/... \
@@ -94,6 +100,12 @@ def briefing(
         parts.append(f"You work in {settings.directory}; relative paths start there.")
     if settings.add_dirs:
         parts.append("You may also read and write in: " + ", ".join(settings.add_dirs) + ".")
+    if spawned.contract.demands:
+        demands = "\n".join(f"- {each}" for each in demanded(spawned.contract))
+        parts.append(CONTRACT.format(demands=demands))
+    if spawned.role == "worker" and house.status_dir:
+        path = Path(house.status_dir) / status_name(spawned.actor)
+        parts.append(f"Instead of calling report you may write its arguments, as JSON, to {path}.")
     if settings.system:
         parts.append(settings.system)
     return "\n\n".join(parts)
@@ -125,6 +137,23 @@ def shared(spawned: e.ActorSpawned) -> str:
         ref="only your lead writes" if worker else "only you write, all read",
         peer="only you and your lead read" if worker else "yours alone",
     )
+
+
+def demanded(contract: Contract) -> Iterator[str]:
+    """What a contract demands, in sentences for the worker."""
+    if contract.returns:
+        yield f"`returns` of your report fits this JSON Schema: {contract.returns}"
+    if contract.files:
+        yield f"there and not empty: {', '.join(contract.files)}"
+    if contract.changed:
+        yield f"made or changed by you: {', '.join(contract.changed)}"
+    for command in contract.commands:
+        yield f"exits 0 in your directory: {command}"
+    if contract.forbid:
+        texts = ", ".join(f'"{each}"' for each in contract.forbid)
+        yield f"in no file that you name or change, and not in your report: {texts}"
+    if contract.writes:
+        yield f"you write nothing beside {', '.join(contract.writes)}"
 
 
 def place(workspace: Workspace, root: Path) -> str:

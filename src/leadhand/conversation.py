@@ -179,3 +179,12 @@ def conversation(events: Iterable[e.Event]) -> Conversation:
     for event in events:
         found.add(event)
     return found
+
+
+def summary_of(events: Iterable[e.Event]) -> str:
+    """The summary of the last report among an actor's events; empty where there is none."""
+    found = ""
+    for event in events:
+        if isinstance(event, e.OutcomeReported):
+            found = event.delivery.summary
+    return found

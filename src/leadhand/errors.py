@@ -63,6 +63,23 @@ class OutsideWorkspace(Refused):
     default_next_step = "Use a path inside the workspace; the operator may permit more in add_dirs."
 
 
+class OutsideClaim(Refused):
+    """The path is outside what this worker may write."""
+
+    code = "outside_claim"
+    default_next_step = "Write only what your claim names; say in your report what else is needed."
+
+
+class WriteClaimOverlaps(Refused):
+    """Another live worker may write the same files."""
+
+    code = "write_claim_overlaps"
+    default_next_step = (
+        "Wait for that worker to settle, or give this one other files in `writes`: two workers do "
+        "not write the same file at the same time."
+    )
+
+
 class HostNotAllowed(Refused):
     """The host is private or local, and this run does not allow it."""
 

@@ -43,6 +43,11 @@ class Folder(Struct, frozen=True):
         return self.path / "live"
 
     @property
+    def status(self) -> Path:
+        """The folder of the status files."""
+        return self.path / "status"
+
+    @property
     def output(self) -> Path:
         """What a dispatch in the background prints."""
         return self.path / "output.log"

@@ -5,11 +5,12 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
+from leadhand.contracts.returns import schema_fault
 from leadhand.domain.manifest import Manifest, Settings
 from leadhand.domain.prices import listed, price_of
 from leadhand.domain.state import Run
 from leadhand.domain.text import one_line
-from leadhand.errors import UsageError
+from leadhand.errors import Fault, ManifestError, UsageError
 from leadhand.model import Model
 from leadhand.models import scripted
 from leadhand.workspace import Workspaces
@@ -65,6 +66,17 @@ def models_of(manifest: Manifest) -> list[str]:
     """The models that a manifest names."""
     every = manifest.every_settings()
     return list(dict.fromkeys(settings.model for settings in every if settings.model))
+
+
+def check_schemas(manifest: Manifest) -> None:
+    """Raise ManifestError where a task is to return a value by what is no JSON Schema."""
+    faults = [
+        Fault(why, key=f"task[{at}].returns")
+        for at, task in enumerate(manifest.tasks)
+        if task.contract.returns and (why := schema_fault(task.contract.returns))
+    ]
+    if faults:
+        raise ManifestError(faults)
 
 
 def usable(name: str, base: Path, manifest: Manifest, models: Models) -> None:

@@ -33,7 +33,8 @@ class Caller(Struct, frozen=True):
     root: its directory, where relative paths start. roots: every directory that its file tools
     may touch (root first). readable: further directories and files that they may only read.
     env: the whole environment of its child processes, without keys. allow_hosts: what it may
-    fetch from beside public hosts, as the manifest says it.
+    fetch from beside public hosts, as the manifest says it. writes: globs of what it may write
+    below its root and nothing else, where it claims any; status_file: beside them.
     """
 
     actor_id: ActorId
@@ -46,6 +47,8 @@ class Caller(Struct, frozen=True):
     blobs: Blobs
     processes: Processes
     allow_hosts: tuple[str, ...] = ()
+    writes: tuple[str, ...] = ()
+    status_file: Path | None = None
 
 
 Handler = Callable[[Caller, Any], Awaitable[Any]]

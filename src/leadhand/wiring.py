@@ -11,6 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
+from leadhand.contracts.checker import CheckedHarness, Checker
 from leadhand.domain import commands as c
 from leadhand.domain.decide import decide
 from leadhand.domain.ids import ActorId
@@ -39,6 +40,7 @@ from leadhand.tool import Tool
 from leadhand.tools.call import Toolbox
 from leadhand.tools.function import missing
 from leadhand.tools.lease import lease_tools
+from leadhand.tools.report import report_tool
 from leadhand.tools.spawn import spawn_tool
 from leadhand.tools.steer import steer_tools
 from leadhand.tools.store import store_tools
@@ -234,19 +236,28 @@ class LiveRun:
     def conductor(self) -> Conductor:
         """The conductor of this run; the same one each time."""
         if not hasattr(self, "_conductor"):
-            placed = PlacedHarness(self.engine, self.workspaces, self._harness())
-            self._conductor = Conductor(self.engine, placed.run, placed.tidy, self._still)
+            checker = self._checker()
+            checked = CheckedHarness(self.engine, checker, self._harness(checker))
+            placed = PlacedHarness(self.engine, self.workspaces, checked)
+            self._conductor = Conductor(
+                self.engine, placed.run, placed.tidy, self._still, checker.check
+            )
         return self._conductor
 
     async def _still(self, actor: ActorId, frozen: bool) -> None:
         await (self.processes.freeze(actor) if frozen else self.processes.thaw(actor))
 
-    def _harness(self) -> ApiHarness:
+    def _checker(self) -> Checker:
+        folder = self.folder
+        return Checker(self.engine, self.processes, self._environ, folder.worktrees, folder.status)
+
+    def _harness(self, checker: Checker) -> ApiHarness:
         engine = self.engine
         tools = [*WORK_TOOLS, web_fetch_tool(web_get), *wait_tools(engine), *worker_tools(engine)]
         tools += [
-            spawn_tool(engine, self.folder, self.workspaces),
+            spawn_tool(engine, self.folder, self.workspaces, checker.judge),
             sublead_tool(engine, self.folder, self.workspaces),
+            report_tool(engine, checker.judge),
             *steer_tools(engine),
             *store_tools(engine),
             *lease_tools(engine),

@@ -4,11 +4,20 @@ from pathlib import Path
 from typing import Protocol
 
 from leadhand.domain.commands import RecordWorkspace
-from leadhand.domain.ids import ActorId
+from leadhand.domain.ids import ActorId, as_file_name
 from leadhand.domain.state import Workspace
 
 # How the reason begins for which a worktree is kept that holds changes.
 UNCOMMITTED = "it holds what is not committed"
+
+
+def root_of(
+    actor: ActorId, directory: str | None, workspace: Workspace | None, worktrees: Path | None
+) -> Path:
+    """Where an actor of this directory works: in its worktree, if it has one."""
+    if workspace is not None and worktrees is not None:
+        return worktrees / as_file_name(actor) / workspace.inner
+    return Path(directory or ".").resolve()
 
 
 class Workspaces(Protocol):

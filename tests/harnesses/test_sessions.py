@@ -370,7 +370,10 @@ def test_a_worker_out_of_time_is_stopped_in_the_midst_of_its_tool(tmp_path: Path
     )
     record = ended.record("root/W1")
     assert (record.status, record.preview) == ("TimedOut", "I begin")
-    assert '"status":"TimedOut","result":"I begin"' in results(ended.requests()[2])[0].content
+    assert (
+        '"status":"TimedOut","outcome":"unverified","result":"I begin"'
+        in results(ended.requests()[2])[0].content
+    )
     assert ended.secs == pytest.approx(60, abs=1)
 
 

@@ -17,8 +17,8 @@ from tests.house.source import PACKAGE, ROOT, Breach, Module, hold, module, modu
 # Folder of features -> where their tests are. `tools/work/read.py` is tested under tests/tools.
 TESTED_FOLDERS = {"domain/rules": "rules", "tools": "tools", "views": "views"}
 STRIPED_FILES = (
-    *("commands", "shared_commands", "events", "call_events", "shared_events"),
-    *("state", "shared_state", "decide", "evolve", "due"),
+    *("commands", "shared_commands", "events", "call_events", "contract_events"),
+    *("shared_events", "state", "shared_state", "decide", "evolve", "due"),
 )
 SECTION = re.compile(r"^\s*# -{2,} *(\w+)", re.MULTILINE)
 
@@ -85,7 +85,7 @@ def test_every_feature_has_a_test_file() -> None:
     ("facts", "file", "table"),
     [
         ("commands shared_commands", "decide", "DECIDE"),
-        ("events call_events shared_events", "evolve", "EVOLVE"),
+        ("events call_events contract_events shared_events", "evolve", "EVOLVE"),
     ],
 )
 def test_every_command_and_event_has_its_rule(facts: str, file: str, table: str) -> None:

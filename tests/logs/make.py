@@ -12,6 +12,7 @@ import msgspec
 from msgspec.structs import replace
 
 from leadhand.domain import commands as c
+from leadhand.domain.contract import Contract, Delivery, Evidence, Output
 from leadhand.domain.evolve import EVOLVE
 from leadhand.domain.ids import ROOT, ActorId, CallId
 from leadhand.domain.manifest import Lead, Manifest, Settings
@@ -114,6 +115,32 @@ async def with_store() -> Memory:
     return memory
 
 
+async def with_contracts() -> Memory:
+    """The disk after a run whose one worker was verified and whose other was refuted."""
+    memory = Memory()
+    memory.runs[RUN] = KeptRun("")
+    engine = await Engine.open(MemoryStore(memory), RUN, SystemClock(), "contracts")
+    lead = Lead("lead", "Go.", Settings(model=UNIT, directory="/repo"))
+    await engine.submit(c.OwnRun(1, "contracts"))
+    await engine.submit(c.StartRun(RUN, Manifest(lead, prices={UNIT: Price()})))
+    asked = Contract(returns='{"type":"integer"}', changed=("a.md",), forbid=("TODO",))
+    for call in ("a", "b"):
+        await engine.submit(c.SpawnActor(ROOT, CallId(call), "Do it.", contract=asked))
+    for number, worker in enumerate((WORKER, ActorId("root/W2"))):
+        await engine.submit(c.RecordBeginning(worker, (("a.md", "abc"),)))
+        await engine.submit(c.RecordExit(worker, "completed", "Done."))
+        made = Delivery("completed", "Done.", (Output("a.md"),), ("a.md",), ("more",), 0.5, "7")
+        await engine.submit(c.RecordOutcome(worker, CallId("r"), made))
+        await engine.submit(c.RecordExit(worker, "completed", "Done."))
+        found = (Evidence("changed", "a.md", not number, "is as it was" * number),)
+        await engine.submit(c.RecordChecks(worker, found, "Done."))
+    for _ in range(2):
+        await engine.submit(c.RecordExit(ROOT, "completed", "Done."))
+    await engine.submit(c.FinishRun())
+    await engine.close()
+    return memory
+
+
 def written(rows: list[Row]) -> bytes:
     """A log as lines of JSON; data is text."""
     lines = [
@@ -141,6 +168,9 @@ def main(version: str) -> None:
     if "EntryPut" in missing:
         rows = asyncio.run(with_store()).runs[RUN].rows
         (folder / "store.jsonl").write_bytes(written(rows))
+    if "ChecksRecorded" in missing:
+        rows = asyncio.run(with_contracts()).runs[RUN].rows
+        (folder / "contracts.jsonl").write_bytes(written(rows))
         missing -= {row.kind for row in rows}
     for seed in range(SEEDS_MAX if missing else 0):
         memory = simulated(seed)

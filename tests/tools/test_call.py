@@ -177,6 +177,8 @@ def test_the_arguments_of_a_spawn_are_those_of_the_manual(root: Path) -> None:
         assert [*schema["properties"]] == [
             *("prompt", "agent", "model", "tools", "directory", "add_dirs", "timeout_secs"),
             *("budget_usd", "max_turns", "label", "key"),
+            *("returns", "files", "changed", "commands", "command_timeout_secs", "forbid"),
+            "writes",
         ]
         assert schema["required"] == ["prompt"]
 

@@ -69,6 +69,7 @@ def test_a_wait_brings_a_settled_workers_result(root: Path) -> None:
             "settled": True,
             "worker_id": "root/W1",
             "status": "Success",
+            "outcome": "unverified",
             "result": "three faults\nin a.py",
             "cost_usd": 1.2e-6,
         }

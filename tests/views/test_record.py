@@ -61,6 +61,10 @@ def test_a_task_record_has_every_field_that_was_promised() -> None:
         "turns": 1,
         "log_path": "/runs/run/transcripts/root.W2.jsonl",
         "stint": 1,
+        "outcome": "unverified",
+        "reported": "",
+        "evidence": (),
+        "report": None,
     }
 
 

@@ -162,6 +162,7 @@ class Leadhand:
         """
         names = [each.name for each in self._tools]
         loaded, base = read(manifest, names, changing(model, directory))
+        await asyncio.to_thread(freeze.check_schemas, loaded.manifest)
         asked = freeze.with_absolute_scripts(loaded.manifest, base)
         priced = freeze.priced(asked, self._clients.of(asked.providers))
         unpriced = sorted(priced.prices.keys() - asked.prices.keys())

@@ -12,7 +12,7 @@ from leadhand.api.happened import Event, happened
 from leadhand.api.look import look
 from leadhand.api.names import actor_named
 from leadhand.api.orders import cancelling, deliver, letter, steered
-from leadhand.api.result import Ending, Result, ending, result
+from leadhand.api.result import Ending, Result, ending, result, tells
 from leadhand.api.standing import Standing, standing
 from leadhand.domain import commands as c
 from leadhand.domain.clock import Now
@@ -205,12 +205,12 @@ class RunHandle:
             except Exception:
                 self._told = True
                 raise
-        run, lead = Run(), list[Stamped]()
+        run, telling = Run(), list[Stamped]()
         async for stamped in self._stamped(follow=True):
             evolve(run, stamped.event, stamped.at)
-            if stamped.event.actor == ROOT:
-                lead.append(stamped)
-        return ending(run, lead)
+            if tells(stamped.event):
+                telling.append(stamped)
+        return ending(run, telling)
 
     @property
     def task(self) -> asyncio.Task[Ending] | None:
@@ -274,6 +274,11 @@ async def work(live: LiveRun) -> Ending:
     """Work on a run until it is finished or let go of, and give it back."""
     try:
         await live.go()
-        return ending(live.engine.run, await live.engine.stamped(ROOT))
+        telling = await live.engine.stamped(ROOT)
+        for record in live.engine.run.records.values():
+            if record.duty.told is not None or record.outcome != "unverified":
+                every = await live.engine.stamped(record.id)
+                telling += [each for each in every if tells(each.event)]
+        return ending(live.engine.run, telling)
     finally:
         await live.close()

@@ -6,6 +6,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from leadhand.domain import events as e
+from leadhand.domain.ids import ROOT, ActorId
 from leadhand.domain.money import as_usd
 from leadhand.domain.outcomes import Report
 from leadhand.domain.rules.run import over, reopenable
@@ -18,11 +19,19 @@ from leadhand.views.record import TaskRecord
 
 class Ending(Struct, frozen=True):
     """A run at its end, or where it was let go of. checked: the last comparison of its report.
-    words: its lead's last, whole."""
+    words: its lead's last, whole. proofs: what its actors reported, and what their checks found."""
 
     run: Run
     checked: e.ReportChecked | None
     words: str
+    proofs: dict[ActorId, record.Proofs] = {}
+
+    def tasks(self, folder: Folder) -> list[TaskRecord]:
+        """Each actor that has settled."""
+        records = self.run.records.values()
+        return [
+            record.task_record(self.run, each, folder, self.proofs.get(each.id)) for each in records
+        ]
 
     @property
     def status(self) -> str:
@@ -37,11 +46,22 @@ class Ending(Struct, frozen=True):
         return not over(self.run) or reopenable(self.run)
 
 
-def ending(run: Run, lead: Iterable[Stamped]) -> Ending:
-    """What a run has come to. lead: the events of its lead."""
+def tells(event: e.Event) -> bool:
+    """Whether an event tells what a run has come to, or may."""
+    return event.actor == ROOT or isinstance(event, e.OutcomeReported | e.ChecksRecorded)
+
+
+def ending(run: Run, telling: Iterable[Stamped]) -> Ending:
+    """What a run has come to. telling: the events of which `tells` says so, in order of time for
+    each actor."""
     checked, words = None, ""
-    for stamped in lead:
-        match stamped.event:
+    proofs: dict[ActorId, record.Proofs] = {}
+    for stamped in telling:
+        event = stamped.event
+        if event.actor != ROOT:
+            proofs[event.actor] = proofs.get(event.actor, record.Proofs()).after(event)
+            continue
+        match event:
             case e.ReportChecked() as found:
                 checked = found
             case e.TurnRecorded(words=said) | e.ActorSettled(final=said) if said:
@@ -50,7 +70,7 @@ def ending(run: Run, lead: Iterable[Stamped]) -> Ending:
                 checked = None
             case _:
                 pass
-    return Ending(run, checked, words)
+    return Ending(run, checked, words, proofs)
 
 
 class Result(Struct, frozen=True):
@@ -85,8 +105,7 @@ class Result(Struct, frozen=True):
 def result(found: Ending, folder: Folder) -> Result:
     """An ending for programs."""
     run, checked = found.run, found.checked
-    tasks = [record.task_record(run, each, folder) for each in run.records.values()]
-    told = record.summary(run, checked, tasks)
+    told = record.summary(run, checked, found.tasks(folder))
     return Result(
         run_id=folder.path.name,
         status=found.status,

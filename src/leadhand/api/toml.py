@@ -70,6 +70,9 @@ def _value(value: Any, path: tuple[str, ...]) -> str:
         case Mapping():
             inner = (f"{_key(key)} = {_value(each, path)}" for key, each in value.items())
             return "{" + ", ".join(inner) + "}"
+        case _ if callable(schema := getattr(value, "model_json_schema", None)):
+            # A class of pydantic; TOML has no null, which such schemas are full of.
+            return _text(json.dumps(schema()))
         case _:
             raise UsageError(f"{_shown(path)}: a manifest holds no {type(value).__name__}")
 

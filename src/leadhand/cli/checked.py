@@ -12,6 +12,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from leadhand import freeze, wiring
+from leadhand.contracts.returns import schema_fault
 from leadhand.domain.manifest import Manifest
 from leadhand.domain.prices import listed
 from leadhand.errors import Fault, ManifestError
@@ -85,6 +86,8 @@ def check(path: Path, set_: Sequence[Option]) -> Checked:
 
     checks.models(found, judge)
     checks.caps(found)
+    if not found.report.faults:
+        checks.schemas(found, schema_fault)
     prompts.lint(found, judge)
     bare = Checked(found, report.faults, report.warnings, report.notes, models)
     if report.faults:

@@ -56,7 +56,7 @@ class Outcome(Struct, frozen=True):
 def summary(found: Outcome) -> dict[str, Any]:
     """The outcome for programs: summary.json, and how to go on from it."""
     folder = Folder(found.run_dir / found.run.id)
-    tasks = [record.task_record(found.run, each, folder) for each in found.run.records.values()]
+    tasks = found.ending.tasks(folder)
     told = structs.asdict(record.summary(found.run, found.ending.checked, tasks))
     return {
         **told,

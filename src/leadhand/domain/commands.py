@@ -7,6 +7,7 @@ from typing import Literal
 
 from msgspec import Struct
 
+from leadhand.domain.contract import NOTHING, Contract, Delivery, Evidence
 from leadhand.domain.events import Intent
 from leadhand.domain.ids import ActorId, CallId
 from leadhand.domain.manifest import Manifest, Settings
@@ -82,6 +83,34 @@ class RecordCompaction(Struct, frozen=True, tag=True):
     archive: str = ""
     kept_bytes: int = 0
     brief: bool = False
+
+
+# --- contract
+
+
+class RecordBeginning(Struct, frozen=True, tag=True):
+    """How the files begin that an actor must change; see `events.BeginningKept`."""
+
+    actor: ActorId
+    digests: tuple[tuple[str, str], ...] = ()
+
+
+class RecordOutcome(Struct, frozen=True, tag=True):
+    """A worker has reported how its work ended."""
+
+    actor: ActorId
+    call: CallId
+    delivery: Delivery
+
+
+class RecordChecks(Struct, frozen=True, tag=True):
+    """A worker's claim has been checked. final: its last words, whole. delivery: what its status
+    file says, where there is one."""
+
+    actor: ActorId
+    evidence: tuple[Evidence, ...]
+    final: str = ""
+    delivery: Delivery | None = None
 
 
 # --- deadline
@@ -205,6 +234,7 @@ class SpawnActor(Struct, frozen=True, tag=True):
     agent: str = ""
     label: str = ""
     settings: Settings = Settings()
+    contract: Contract = NOTHING
 
 
 # --- steer
@@ -376,6 +406,9 @@ Command = (
     | RecordCrash
     | AdmitCall
     | RecordCompaction
+    | RecordBeginning
+    | RecordOutcome
+    | RecordChecks
     | WarnActor
     | ExpireActor
     | WrapUpActor

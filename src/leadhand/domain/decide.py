@@ -9,6 +9,7 @@ from leadhand.domain.commands import Command
 from leadhand.domain.events import Event
 from leadhand.domain.rules import (
     actor,
+    contract,
     deadline,
     fresh,
     house,
@@ -34,6 +35,10 @@ DECIDE: dict[type, Rule] = {
     c.CancelActor: actor.cancel,
     c.RecordExit: actor.exited,
     c.RecordCrash: actor.crashed,
+    # --- contract
+    c.RecordBeginning: contract.begun,
+    c.RecordOutcome: contract.reported,
+    c.RecordChecks: contract.checked,
     # --- deadline
     c.WarnActor: deadline.warn,
     c.ExpireActor: deadline.expire,

@@ -12,6 +12,13 @@ class Launch(Struct, frozen=True):
     actor: ActorId
 
 
+class Check(Struct, frozen=True):
+    """Check what the actor claims. At least once: its commands are run again after a crash, so
+    they must be repeatable."""
+
+    actor: ActorId
+
+
 class Stop(Struct, frozen=True):
     """End the actor's session now. At least once: stopping twice is stopping once."""
 
@@ -47,4 +54,4 @@ class Suspend(Struct, frozen=True):
     """End every session, settle nothing, let go of the run. At least once."""
 
 
-Effect = Launch | Stop | Freeze | Thaw | Tidy | Submit | Suspend
+Effect = Launch | Check | Stop | Freeze | Thaw | Tidy | Submit | Suspend

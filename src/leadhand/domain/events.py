@@ -24,6 +24,12 @@ from leadhand.domain.call_events import ToolReturned as ToolReturned
 from leadhand.domain.call_events import TurnLate as TurnLate
 from leadhand.domain.call_events import TurnRecorded as TurnRecorded
 from leadhand.domain.call_events import WindDownBegan as WindDownBegan
+from leadhand.domain.contract import NOTHING, Contract, Verdict
+from leadhand.domain.contract_events import BeginningKept as BeginningKept
+from leadhand.domain.contract_events import ChecksRecorded as ChecksRecorded
+from leadhand.domain.contract_events import OutcomeAsked as OutcomeAsked
+from leadhand.domain.contract_events import OutcomeClaimed as OutcomeClaimed
+from leadhand.domain.contract_events import OutcomeReported as OutcomeReported
 from leadhand.domain.event import Event as Event
 from leadhand.domain.ids import ActorId, CallId
 from leadhand.domain.manifest import HouseRules, Manifest, Settings
@@ -60,11 +66,12 @@ class SessionCrashed(Event, frozen=True):
 
 
 class ActorSettled(Event, frozen=True):
-    """A stint is over. final: the last words, whole."""
+    """A stint is over. final: the last words, whole. outcome: what its checks came to."""
 
     status: Status = "Success"
     error: str = ""
     final: str = ""
+    outcome: Verdict = "unverified"
 
 
 class ActorContinued(Event, frozen=True):
@@ -242,7 +249,8 @@ class ActorSpawned(Event, frozen=True):
 
     price: its model's, kept here so that no later table changes the log. slice: what its report
     turn would cost (nano-dollars). max_workers: of a sub-lead, at a time; read_down: whether its
-    parent sees below it; env: what it hands down to those below."""
+    parent sees below it; env: what it hands down to those below. contract: what its result must
+    be."""
 
     parent: ActorId = ActorId("")
     role: Role = "worker"
@@ -260,6 +268,7 @@ class ActorSpawned(Event, frozen=True):
     max_workers: int = 0
     read_down: bool = False
     env: dict[str, str] = field(default_factory=dict)
+    contract: Contract = NOTHING
 
 
 # --- task

@@ -11,6 +11,7 @@ from leadhand.domain.rules import (
     budget,
     caps,
     compaction,
+    contract,
     deadline,
     house,
     kv,
@@ -56,6 +57,12 @@ EVOLVE: dict[type, tuple[Fold, ...]] = {
     e.SpawnRefused: (caps.evolve_refused, house.evolve_refused),
     # --- compaction
     e.ConversationCompacted: (budget.evolve_compacted, compaction.evolve_compacted),
+    # --- contract
+    e.BeginningKept: (contract.evolve_kept,),
+    e.OutcomeReported: (contract.evolve_reported,),
+    e.OutcomeAsked: (contract.evolve_asked,),
+    e.OutcomeClaimed: (contract.evolve_claimed,),
+    e.ChecksRecorded: (),
     # --- deadline
     e.DeadlineNeared: (deadline.evolve_warned,),
     e.ActorExpired: (deadline.evolve_expired, house.evolve_expired),
@@ -94,7 +101,12 @@ EVOLVE: dict[type, tuple[Fold, ...]] = {
     e.RunReopened: (run.evolve_reopened, house.evolve_reopened, workspace.evolve_reopened),
     e.RunFinished: (run.evolve_finished,),
     # --- spawn
-    e.ActorSpawned: (spawn.evolve_spawned, task.evolve_spawned, workspace.evolve_spawned),
+    e.ActorSpawned: (
+        spawn.evolve_spawned,
+        contract.evolve_spawned,
+        task.evolve_spawned,
+        workspace.evolve_spawned,
+    ),
     # --- task
     e.TaskHeld: (task.evolve_held,),
     e.TaskSkipped: (task.evolve_skipped,),

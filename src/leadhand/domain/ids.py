@@ -42,3 +42,8 @@ def short(actor: ActorId) -> str:
 def as_file_name(actor: ActorId) -> str:
     """The actor's id as a file's name: `root.S1.W3`."""
     return actor.replace("/", ".")
+
+
+def status_name(actor: ActorId) -> str:
+    """The name of the file in which an actor may say how its work ended."""
+    return f"{as_file_name(actor)}.json"

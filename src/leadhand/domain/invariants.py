@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 from leadhand.domain import ledger
 from leadhand.domain.ids import ROOT, depth
+from leadhand.domain.rules import contract
 from leadhand.domain.rules.kv import ENTRIES_MAX, LAYER_MAX
 from leadhand.domain.state import Run
 
@@ -16,6 +17,7 @@ def broken(run: Run) -> list[str]:
         *_actors(run),
         *_roles(run),
         *_caps(run),
+        *contract.broken(run),
         *_workspaces(run),
         *_store(run),
         *_leases(run),

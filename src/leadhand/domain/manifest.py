@@ -6,6 +6,7 @@ from typing import Any, Literal
 from msgspec import Struct, field
 from msgspec.structs import replace
 
+from leadhand.domain.contract import NOTHING, Contract
 from leadhand.domain.money import NANO, Price
 
 LEAD_TOOLS = ("Read", "Glob", "Grep", "Git", "Write")
@@ -32,6 +33,8 @@ class HouseRules(Struct, frozen=True):
     halt_on_failure: whether a task that failed keeps others from starting.
     worktree_cleanup: whose worktrees are removed once they have settled; only those of which
     nothing would be lost. dump_shared_store: the run ends by writing its store to a file.
+    status_dir: where workers leave their status files; empty where only those do that have no tool
+    for it, in the run's folder.
     """
 
     max_workers: int = 4
@@ -44,6 +47,7 @@ class HouseRules(Struct, frozen=True):
     halt_on_failure: bool = False
     worktree_cleanup: Literal["on_success", "always", "never"] = "on_success"
     dump_shared_store: bool = False
+    status_dir: str = ""
 
 
 class Settings(Struct, frozen=True, omit_defaults=True):
@@ -113,6 +117,7 @@ class Task(Struct, frozen=True, omit_defaults=True):
     agent: str = ""
     depends_on: tuple[str, ...] = ()
     settings: Settings = Settings()
+    contract: Contract = NOTHING
 
 
 class Provider(Struct, frozen=True, omit_defaults=True):

@@ -67,6 +67,11 @@ and no text after it:
 3. DEFERRED OR FAILED: one bullet per unprocessed input: input and reason
 4. COST SUMMARY: list of worker IDs and their approximate spend in USD"""
 
+NO_OUTCOME = (
+    "You have ended without calling report, and your task is to return a value. Call report now, "
+    "with the value in `returns`."
+)
+
 GO_ON = (
     "The operator has given this run more, so you need not wrap up: go on with your task as far as "
     "it is not done, and then give your final answer."

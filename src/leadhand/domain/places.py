@@ -47,9 +47,11 @@ def moved_settings(settings: Settings, pairs: Pairs) -> Settings:
 
 def moved_manifest(manifest: Manifest, pairs: Pairs) -> Manifest:
     """A manifest with every path where it is now."""
-    return manifest.mapped(
+    found = manifest.mapped(
         lambda settings: moved_settings(settings, pairs), lambda model: moved_model(model, pairs)
     )
+    status_dir = moved(found.house.status_dir, pairs) if found.house.status_dir else ""
+    return replace(found, house=replace(found.house, status_dir=status_dir))
 
 
 def paths(settings: Iterable[Settings]) -> Iterator[str]:

@@ -7,6 +7,7 @@ from typing import Literal
 
 from msgspec import Struct, field
 
+from leadhand.domain.contract import Said, Verdict
 from leadhand.domain.events import Limit, RunStatus, Status
 from leadhand.domain.ids import ActorId, CallId
 from leadhand.domain.manifest import TASKS_PARALLEL, HouseRules, Manifest, Settings
@@ -53,6 +54,8 @@ class Record(Struct):
     message_count: int
     context_tokens: int
     price: Price
+    duty: "Duty"
+    outcome: Verdict = "unverified"
     settings: Settings = Settings()
     max_workers: int = 0
     subleads_spawned: int = 0
@@ -109,6 +112,34 @@ class Deferral(Struct):
     why: str
     since: int
     until: int
+
+
+# --- contract
+
+
+class Told(Struct):
+    """What an actor has reported. turn: how many it had taken then. returned: whether with a
+    value."""
+
+    status: Said
+    preview: str
+    turn: int
+    call: CallId
+    returned: bool
+
+
+class Duty(Struct):
+    """What an actor owes beside its words, and how far that is. demands: whether anything is
+    checked; returns: whether a value is to be returned; writes: all that it may write. kept: how
+    its files began is known. claimed_at: since when its work is checked (run_ms)."""
+
+    demands: bool = False
+    returns: bool = False
+    writes: tuple[str, ...] = ()
+    kept: bool = False
+    asked: bool = False
+    told: Told | None = None
+    claimed_at: int | None = None
 
 
 # --- message
@@ -277,6 +308,7 @@ class Actor(Struct):
     refusals_in_row: int = 0
     refused_in_turn: int = -1
     report_asked: bool = False
+    duty: Duty = field(default_factory=Duty)
     last_step: str = ""
     last_words: str = ""
     settings: Settings = Settings()

@@ -28,6 +28,11 @@ Still = Callable[[ActorId, bool], Coroutine[Any, Any, None]]
 Tidy = Callable[[ActorId], Coroutine[Any, Any, str]]
 
 
+async def nothing_to_check(actor: ActorId) -> None:
+    """Checks where no actor's work is to be."""
+    raise Bug(f"{actor} has nothing to check")
+
+
 async def nothing_to_tidy(actor: ActorId) -> str:
     """Tidies up where no actor has a workspace of its own."""
     raise Bug(f"{actor} has no workspace")
@@ -46,8 +51,11 @@ class Conductor:
         session: Session,
         tidy: Tidy = nothing_to_tidy,
         still: Still = nothing_to_still,
+        check: Session = nothing_to_check,
     ) -> None:
+        """check: finds out whether what an actor claims holds; ended and repeated as a session."""
         self._engine, self._session, self._tidy, self._still = engine, session, tidy, still
+        self._check = check
         # Whose commands stand still, or are about to; and the last change of each on its way.
         self._frozen: dict[ActorId, None] = {}
         self._stilling: dict[ActorId, asyncio.Task[None]] = {}
@@ -134,11 +142,9 @@ class Conductor:
     async def _perform(self, effect: fx.Effect) -> None:
         match effect:
             case fx.Launch(actor):
-                if actor not in self._sessions:
-                    task = asyncio.create_task(self._attempt(actor), name=f"session {actor}")
-                    self._sessions[actor] = task
-                    # Also called for one that was cancelled before its first step.
-                    task.add_done_callback(lambda task: self._ended(actor))
+                self._start(actor, self._session, "session")
+            case fx.Check(actor):
+                self._start(actor, self._check, "checks")
             case fx.Stop(actor):
                 if actor in self._sessions and actor not in self._stopping:
                     self._stopping.add(actor)
@@ -179,24 +185,34 @@ class Conductor:
         if self._stilling.get(actor) is task:
             del self._stilling[actor]
 
-    async def _attempt(self, actor: ActorId) -> None:
-        """Run one session; whatever it raises is a crash of its harness, nobody else's."""
-        error = "its session ended without a result"
+    def _start(self, actor: ActorId, deed: Session, what: str) -> None:
+        if actor not in self._sessions:
+            task = asyncio.create_task(self._attempt(actor, deed, what), name=f"{what} {actor}")
+            self._sessions[actor] = task
+            # Also called for one that was cancelled before its first step.
+            task.add_done_callback(lambda task: self._ended(actor))
+
+    async def _attempt(self, actor: ActorId, deed: Session, what: str) -> None:
+        """Run one session, or the checks after it; whatever they raise is a crash of their own,
+        nobody else's."""
+        error = f"its {what} ended without a result"
         begun = self._engine.run.actors.get(actor)
         try:
-            await self._session(actor)
+            await deed(actor)
         except asyncio.CancelledError:
-            error = "its session was cancelled from within"
+            error = f"its {what} was cancelled from within"
         except Exception as raised:  # noqa: BLE001 (the harness may be anybody's code)
             cause = first_cause(raised)
             error = said(cause)
         one = self._engine.run.actors.get(actor)
-        if one is not begun:
+        if one is None or one is not begun:
             # It has settled, and may have begun another stint meanwhile.
             return
-        # Whom a Stop cancels is ending or halting. `Task.cancelling` would not do: before 3.13 a
-        # broken TaskGroup leaves it raised.
-        if not self._leaving and one is not None and one.ending is None and not one.halting:
+        # Whom a Stop cancels is ending or halting; the session of a claimed one is over.
+        # `Task.cancelling` would not do: before 3.13 a broken TaskGroup leaves it raised.
+        claimed = deed is not self._check and one.duty.claimed_at is not None
+        meant = one.ending is not None or one.halting or claimed
+        if not self._leaving and not meant:
             with suppress(StoreError):
                 await self._engine.submit(c.RecordCrash(actor, error))
 

@@ -32,6 +32,7 @@ class Projections:
         self._task: asyncio.Task[None] | None = None
         self._checked: e.ReportChecked | None = None
         self._tasks: dict[str, record.TaskRecord] = {}
+        self._proofs: dict[str, record.Proofs] = {}
         self.complaint = ""
 
     async def start(self) -> None:
@@ -70,10 +71,14 @@ class Projections:
             event = stamped.event
             if isinstance(event, e.ReportChecked):
                 self._checked = event
+            elif isinstance(event, e.OutcomeReported | e.ChecksRecorded | e.ActorContinued):
+                before = self._proofs.get(event.actor, record.Proofs())
+                self._proofs[event.actor] = before.after(event)
             elif isinstance(event, e.ActorSettled | e.WorkspaceKept | e.WorkspaceRemoved):
                 settled = self._engine.run.records.get(event.actor)
                 if settled is not None:
-                    task = record.task_record(self._engine.run, settled, self._folder)
+                    proofs = self._proofs.get(event.actor)
+                    task = record.task_record(self._engine.run, settled, self._folder, proofs)
                     self._tasks[task.task_id] = task
         return taken
 

@@ -9,11 +9,11 @@ import msgspec
 
 from leadhand import reach
 from leadhand.briefing import COMPACT, briefing
-from leadhand.conversation import CUT, Conversation, briefly, conversation, written_out
+from leadhand.conversation import CUT, Conversation, briefly, conversation, summary_of, written_out
 from leadhand.domain import commands as c
 from leadhand.domain import events as e
 from leadhand.domain.estimates import text_tokens
-from leadhand.domain.ids import ActorId, CallId, as_file_name
+from leadhand.domain.ids import ActorId, CallId, status_name
 from leadhand.domain.rules.message import asks_more
 from leadhand.domain.rules.pause import frozen
 from leadhand.domain.state import Actor
@@ -22,6 +22,7 @@ from leadhand.harness import ModelRoad, Owner, Recorded, ToolRoad
 from leadhand.model import Answer, Message, Prose, Request, ToolResult, ToolUse, text_of
 from leadhand.processes import Processes, clean_environment
 from leadhand.tool import Blobs, Caller, Tool
+from leadhand.workspace import root_of
 
 RETRIES_MAX = 3
 INTERRUPTED = (
@@ -92,21 +93,23 @@ class _Session:
         self.schemas = harness.toolbox.schemas(told)
         workspace = owner.run.workspaces.get(actor)
         source = Path(settings.directory or ".").resolve()
-        root = source
-        if harness.worktrees is not None and workspace is not None:
-            root = harness.worktrees / as_file_name(actor) / workspace.inner
+        root = root_of(actor, settings.directory, workspace, harness.worktrees)
+        status = owner.run.house.status_dir if spawned.role == "worker" else ""
+        added = (*(settings.add_dirs or ()), *([status] if status else []))
         self.system = briefing(spawned, owner.run.house, told, workspace, root)
         self.caller = Caller(
             actor_id=actor,
             role=spawned.role,
             call_id=CallId(""),
             root=root,
-            roots=(root, *(Path(each).resolve() for each in settings.add_dirs or ())),
+            roots=(root, *(Path(each).resolve() for each in added)),
             readable=() if root == source else (source,),
             env=clean_environment(harness.environment, settings.env or {}),
             blobs=harness.blobs,
             allow_hosts=settings.allow_hosts or (),
             processes=harness.processes,
+            writes=spawned.contract.writes,
+            status_file=Path(status) / status_name(actor) if status else None,
         )
         tools = _encoder.encode(self.schemas).decode()
         self.fixed_bytes = text_tokens(self.system) + text_tokens(tools)
@@ -122,7 +125,7 @@ class _Session:
         one = self.h.owner.run.actors.get(self.actor)
         if one is None or one.ending is not None or one.halting or one.stint != self.stint:
             return None
-        return one
+        return one if one.duty.claimed_at is None else None
 
     async def run(self) -> None:
         """Turn after turn until the actor settles, or is to halt."""
@@ -138,10 +141,7 @@ class _Session:
             return
         for each in self.fresh:
             if each.id in one.tools:
-                result = c.RecordToolResult(
-                    self.actor, CallId(each.id), each.content, each.is_error
-                )
-                await self.h.owner.submit(result)
+                await self.h.owner.submit(self.as_result(each))
 
     async def work(self) -> None:
         """Turn after turn."""
@@ -160,6 +160,8 @@ class _Session:
             uses = [block for block in answer.blocks if isinstance(block, ToolUse)]
             if uses and not self.final():
                 await self.run_tools(uses)
+                await self.thawed()
+                await self.end_reported()
                 continue
             await self.end()
 
@@ -190,8 +192,26 @@ class _Session:
                 again.append(use)
         if again:
             await self.run_tools(again)
-        elif self.talk.messages and not self.talk.open and not self.talk.pending():
+        if await self.end_reported():
+            return
+        if not again and self.talk.messages and not self.talk.open and not self.talk.pending():
             await self.answered_before()
+
+    async def end_reported(self) -> bool:
+        """End the session whose last turn has reported, without another call to the model, unless
+        the actor has been given more to read; whether it was ended."""
+        actor = self.live()
+        told = actor.duty.told if actor is not None else None
+        if actor is None or told is None or told.turn != actor.turns or self.talk.open:
+            return False
+        if asks_more(actor):
+            return False
+        for result in self.fresh:
+            await self.h.owner.submit(self.as_result(result))
+        self.fresh = []
+        history = await self.h.owner.history(self.actor)
+        await self.exit("completed", final=summary_of(history))
+        return True
 
     async def answered_before(self) -> None:
         """The last answer was durable and called no tool: it is the final one, unless the actor
@@ -219,10 +239,7 @@ class _Session:
         new = text_tokens(_encoder.encode(self.talk.pending()).decode())
         if not self.talk.messages:
             new += self.fixed_bytes
-        results = tuple(
-            c.RecordToolResult(self.actor, CallId(each.id), each.content, each.is_error)
-            for each in self.fresh
-        )
+        results = tuple(map(self.as_result, self.fresh))
         too_long = self.too_long_at == actor.turns != self.brief_at
         command = c.AdmitCall(self.actor, call, new, results, compact=too_long)
         admitted, events = await self.h.gateway.admit(
@@ -329,10 +346,7 @@ class _Session:
             result = await self.h.toolbox.call(self.calling(use), self.tools, use)
             left -= 1
             if left:
-                command = c.RecordToolResult(
-                    self.actor, CallId(use.id), result.content, result.is_error
-                )
-                await self.h.owner.submit(command)
+                await self.h.owner.submit(self.as_result(result))
                 self.talk.results.append(result)
                 self.talk.open.pop(use.id, None)
             else:
@@ -344,6 +358,10 @@ class _Session:
         async with asyncio.TaskGroup() as group:
             for use in uses:
                 group.create_task(one(use))
+
+    def as_result(self, result: ToolResult) -> c.RecordToolResult:
+        """A result as it is recorded."""
+        return c.RecordToolResult(self.actor, CallId(result.id), result.content, result.is_error)
 
     def calling(self, use: ToolUse) -> Caller:
         """The actor as who makes one tool call."""

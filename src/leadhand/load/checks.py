@@ -40,6 +40,13 @@ def named(found: Found) -> Iterator[tuple[KeyPath, str]]:
     return ((path, model) for path, model in every if model)
 
 
+def schemas(found: Found, fault_of: Callable[[str], str]) -> None:
+    """Note each task whose `returns` is no JSON Schema. fault_of: why one is none."""
+    for at, task in enumerate(found.manifest.tasks):
+        if task.contract.returns and (why := fault_of(task.contract.returns)):
+            found.report.fault_at(("task", at, "returns"), why)
+
+
 def caps(found: Found) -> None:
     """Note a cap that another one never lets be reached."""
     house, path = found.manifest.house, found.house("max_workers")

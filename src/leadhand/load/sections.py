@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from leadhand.domain.manifest import Agent, HouseRules, Lead, Manifest, Settings, Task
 from leadhand.domain.money import NANO, Price, show
-from leadhand.load import providers, subleads, tasks
+from leadhand.load import contract, providers, subleads, tasks
 from leadhand.load import settings as reading
 from leadhand.load.lines import KeyPath
 from leadhand.load.section import ENTRIES_MAX, NAME, NAME_RULE, Section, dotted, shown
@@ -24,7 +24,7 @@ GRACE_MAX_SECS = 3600
 _HOUSE = ("max_workers", "budget_usd", "lead_timeout_secs", "max_total_spawns")
 _RUN = (
     *(*_HOUSE, "grace_secs", "on_quota", "max_parallel_tasks", "halt_on_failure"),
-    *("timeout_secs", "max_turns", "worktree_cleanup", "dump_shared_store"),
+    *("timeout_secs", "max_turns", "worktree_cleanup", "dump_shared_store", "status_dir"),
 )
 _DEFAULTS = (*reading.KEYS, "timeout_secs", "budget_usd", "use_worktree")
 _LEAD = ("id", "prompt", *_HOUSE, *_DEFAULTS, "branch", *subleads.KEYS)
@@ -44,6 +44,7 @@ _HOMES = (
     | dict.fromkeys(_RUN, "[run]")
     | dict.fromkeys(_HOUSE, "[run] or [lead]")
     | dict.fromkeys(("id", "prompt"), "[lead] or [[task]]")
+    | dict.fromkeys(contract.KEYS, "[[task]]")
     | dict.fromkeys(("agent", "depends_on"), "[[task]]")
     | dict.fromkeys(("branch", *subleads.KEYS), "[lead]")
     | dict.fromkeys(("read_down",), "[sublead_defaults]")
@@ -59,7 +60,7 @@ def manifest(top: Section, base: Path) -> Manifest:
     top.only(_TOP, _HOMES, later=_LATER)
     run, defaults = top.table("run"), top.table("defaults")
     lead = _lead_section(top) if "task" not in top or "lead" in top else None
-    house = _house(run, lead or Section(top.report, {}))
+    house = _house(run, lead or Section(top.report, {}), base)
     _surprises(run, lead, house)
     general = _defaults(run, defaults, base, house)
     leading = _lead(top, lead, defaults, general.directory, base) if lead else Lead("tasks", "")
@@ -96,7 +97,7 @@ def _lead_section(top: Section) -> Section | None:
     return first
 
 
-def _house(run: Section, lead: Section) -> HouseRules:
+def _house(run: Section, lead: Section, base: Path) -> HouseRules:
     run.only(_RUN, _HOMES)
     both = (run, lead)
     timeouts = [(at, "lead_timeout_secs") for at in both] + [(lead, "timeout_secs")]
@@ -117,6 +118,7 @@ def _house(run: Section, lead: Section) -> HouseRules:
         "halt_on_failure": run.flag("halt_on_failure"),
         "worktree_cleanup": run.choice("worktree_cleanup", _WORKTREE_CLEANUP),
         "dump_shared_store": run.flag("dump_shared_store"),
+        "status_dir": reading.place(run, "status_dir", base),
     }
     if given["budget_nanousd"] is None and ("budget_usd" in run or "budget_usd" in lead):
         # It has a fault of its own; no worker's budget is then held against the default.
@@ -279,6 +281,7 @@ def _tasks(
             budget_nanousd=_envelope(section, house),
         )
         agent = agents.get(str(section.values.get("agent")), Agent()).settings
+        contract.check_claim(section, found, agent, general)
         if not (found.model or agent.model or general.model):
             section.fault("model", message="is required, here, in its agent or under [defaults]")
         if found.directory or agent.directory or general.directory:

@@ -69,6 +69,18 @@ def directory(section: Section, text: str, base: Path) -> str | None:
     return None
 
 
+def place(section: Section, key: str, base: Path) -> str | None:
+    """The absolute path of a directory that need not exist yet."""
+    text = section.text(key)
+    found = None if text is None else _place(section, (key,), text, base)
+    if found is None:
+        return None
+    path, there = found
+    if there == "other":
+        section.fault(key, message=f"{quoted(str(path), _PATH_SHOWN_MAX)} is not a directory")
+    return str(path)
+
+
 def branch(section: Section) -> str | None:
     """The name of a branch that git would take; whether there is room for it, the run finds out."""
     text = section.text("branch")

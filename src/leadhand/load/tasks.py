@@ -5,9 +5,10 @@ from collections.abc import Callable, Iterator
 from msgspec.structs import replace
 
 from leadhand.domain.manifest import Agent, HouseRules, Settings, Task
+from leadhand.load import contract
 from leadhand.load.section import NAME, NAME_RULE, Section, shown
 
-KEYS = ("id", "prompt", "agent", "depends_on")
+KEYS = ("id", "prompt", "agent", "depends_on", *contract.KEYS)
 TASKS_MAX = 10_000
 # Reads the settings of a task's section.
 Reading = Callable[[Section], Settings]
@@ -33,7 +34,7 @@ def read(
             message = f"{shown(task.id)} is given twice, first on line {line}"
             section.fault("id", message=message)
             continue
-        found[task.id] = replace(task, settings=settings(section))
+        found[task.id] = replace(task, settings=settings(section), contract=contract.read(section))
         places[task.id] = section
     for section in places.values():
         _check_needs(section, found)

@@ -6,6 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from leadhand.domain import commands as c
+from leadhand.domain.contract import evidence
 from leadhand.domain.ids import ROOT, ActorId
 from leadhand.domain.rules.run import over
 from leadhand.domain.state import Run
@@ -29,6 +30,7 @@ from leadhand.testing.witness import WitnessStore
 from leadhand.testing.world import World
 from leadhand.tools.call import Toolbox
 from leadhand.tools.lease import lease_tools
+from leadhand.tools.report import report_tool
 from leadhand.tools.spawn import spawn_tool
 from leadhand.tools.steer import steer_tools
 from leadhand.tools.store import store_tools
@@ -105,7 +107,7 @@ class Life:
                 self._fail([f"calls of the last owner are still open: {open_calls}"])
 
     async def _work(self) -> bool:
-        conductor = Conductor(self._engine, self._session, still=self._still)
+        conductor = Conductor(self._engine, self._session, still=self._still, check=self._check)
         deeds = [self._operator(), self._move_wall(), self._interrupt(conductor)]
         deeds.append(self._unpause())
         aside = [asyncio.create_task(deed) for deed in deeds]
@@ -122,7 +124,7 @@ class Life:
         engine, store = self._engine, self._store
         model = self._world.model(store)
         folder = Folder(NOWHERE)
-        tools = [spawn_tool(engine, folder), sublead_tool(engine, folder)]
+        tools = [spawn_tool(engine, folder), sublead_tool(engine, folder), report_tool(engine)]
         tools += [*wait_tools(engine), *worker_tools(engine), *steer_tools(engine)]
         tools += [*store_tools(engine), *lease_tools(engine)]
         return ApiHarness(
@@ -149,6 +151,24 @@ class Life:
             self._world.faults.append(f"{actor}: runs before it is durable")
         try:
             await self._harness.run(actor)
+        finally:
+            del self._alive[actor]
+
+    async def _check(self, actor: ActorId) -> None:
+        """Find by dice whether what an actor claims holds; twice the same, however often."""
+        if actor in self._alive:
+            self._world.faults.append(f"{actor}: is checked while its session goes on")
+        task = asyncio.current_task()
+        assert task is not None
+        self._alive[actor] = task
+        dice = self._world.players.dice("checks", actor, self.state.actors[actor].stint)
+        try:
+            await asyncio.sleep(dice.choice((0.0, 0.1, 5.0, 200.0)))
+            found = tuple(
+                evidence("files", name, ok=dice.random() < 0.8, detail="not there")
+                for name in "abc"[: dice.randint(0, 3)]
+            )
+            await self._engine.submit(c.RecordChecks(actor, found, "Checked."))
         finally:
             del self._alive[actor]
 

@@ -180,6 +180,9 @@ class Players:
             return Reply()
         if temper == "disobedient" and number < 6:
             return Reply(calls=(spawn(dice), ("list_workers", {})))
+        # Dice of its own, so that what else a seed means stays as it was.
+        if (said := self.dice("says", request.actor_id, number)).random() < 0.6:
+            return Reply(text=said.choice(("Done.", "It failed.")), calls=says(said))
         return Reply(text="x" * LONG if temper == "wordy" else f"Done by {request.actor_id}.")
 
     def lead(self, request: Request, dice: Random) -> Reply:
@@ -276,7 +279,7 @@ def by_temper(request: Request, dice: Random, weights: dict[str, float]) -> Repl
 
 def spawn(dice: Random, known: list[str] | None = None, budget: float | None = None) -> Call:
     """A spawn of any kind, sensible or not."""
-    args: dict[str, Any] = {"prompt": "Do it."}
+    args: dict[str, Any] = {"prompt": "Do it.", **demands(dice)}
     if dice.random() < 0.3:
         args["label"] = dice.choice(("a", "b"))
     if dice.random() < 0.15:
@@ -372,6 +375,34 @@ def look(dice: Random, known: list[str]) -> Call:
 def nonsense(dice: Random, known: list[str]) -> Call:
     """A call that no tool takes."""
     return dice.choice((("spawn_worker", {}), ("fly", {}), ("wait_actor", {"timeout_secs": -1})))
+
+
+def says(dice: Random) -> tuple[Call, ...]:
+    """A worker's report, true or not, at times beside other calls, or none that a tool takes."""
+    status = dice.choice(("completed", "completed", "completed", "partial", "failed", "blocked"))
+    args: dict[str, Any] = {"status": status, "summary": f"It is {status}."}
+    if dice.random() < 0.4:
+        args["returns"] = dice.choice((1, "one", None))
+    if dice.random() < 0.1:
+        args["status"] = "perhaps"
+    other = (("Note", {"secs": 0.1}),) if dice.random() < 0.2 else ()
+    return (*other, ("report", args)) if dice.random() < 0.5 else (("report", args), *other)
+
+
+def demands(dice: Random) -> dict[str, Any]:
+    """What a spawn demands: mostly nothing."""
+    # Dice of its own, so that what else a seed means stays as it was.
+    own = Random(str(dice.getstate()[1][:3]))
+    kind = own.random()
+    if kind < 0.12:
+        return {"files": ["out.md"]}
+    if kind < 0.2:
+        return {"returns": {"type": "integer"}, "commands": ["make test"]}
+    if kind < 0.28:
+        return {"writes": own.choice((["src/**"], ["src/a"], ["doc/*"])), "tools": ["Write"]}
+    if kind < 0.3:
+        return {"files": ["/outside"]}
+    return {}
 
 
 def notes(dice: Random) -> tuple[Call, ...]:

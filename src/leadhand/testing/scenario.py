@@ -6,6 +6,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from leadhand.domain import commands as c
+from leadhand.domain.contract import NOTHING, Contract
 from leadhand.domain.ids import ActorId
 from leadhand.domain.manifest import Agent, HouseRules, Lead, Manifest, Settings, Subleads, Task
 from leadhand.domain.money import Price, bound
@@ -119,6 +120,7 @@ def manifest_of(dice: Random) -> Manifest:
         lead_timeout_secs=3_600 if roomy else dice.choice((5, 30, 120, 600)),
         max_total_spawns=1_000 if roomy else dice.choice((1, 3, 6, 12)),
         grace_secs=dice.choice((0, 1, 10, 30)),
+        status_dir=Random(f"status:{dice.getstate()[1][0]}").choice(("", "", "/status")),
         on_quota="fail" if dice.random() < 0.3 else "park",
         max_parallel_tasks=dice.choice((None, 1, 2, 8)),
         halt_on_failure=dice.random() < 0.2,
@@ -176,6 +178,7 @@ def tasks_of(dice: Random) -> tuple[Task, ...]:
         Task(
             id=name,
             prompt="Do it.",
+            contract=Contract(files=("out.md",)) if at % 3 == 2 else NOTHING,
             agent=dice.choice(("", "", "helper")),
             depends_on=tuple(dice.sample(names[:at], min(at, dice.choice((0, 1, 1, 2))))),
             settings=Settings(

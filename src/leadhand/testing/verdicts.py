@@ -77,7 +77,8 @@ def at_rest(rest: Rest, secs: float) -> Iterator[str]:
         yield "the run sleeps beyond the end of its drain"
     for actor in live.actors.values():
         yield from forgotten(live, actor, alive, then)
-        working = actor.id in alive and actor.id not in rest.ending
+        checked = actor.duty.claimed_at is not None
+        working = actor.id in alive and actor.id not in rest.ending and not checked
         if working:
             yield from held_up(live, actor, then)
         for instant in instants(live, actor, working):
@@ -105,7 +106,10 @@ def forgotten(run: Run, actor: Actor, alive: Collection[ActorId], then: Now) -> 
         for child in actor.live_children:
             if run.actors[child].ending is None:
                 yield f"{child}: goes on below one that is cancelled"
+    checked = actor.duty.claimed_at is not None
     if actor.parent in run.records and actor.ending is None and actor.stop_at is None:
+        if checked:
+            return
         yield f"{actor.id}: goes on without an end though its lead has settled"
 
 

@@ -2,12 +2,15 @@
 
 import asyncio
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
+import msgspec
 from msgspec import Meta, Struct
 from msgspec.structs import replace
 
+from leadhand.contracts.returns import Judge
 from leadhand.domain import commands as c
+from leadhand.domain.contract import COMMAND_MAX_SECS, COMMAND_SECS, COMMANDS_MAX, Contract, faults
 from leadhand.domain.ids import ActorId
 from leadhand.domain.manifest import Manifest, Settings, layered
 from leadhand.domain.money import from_usd
@@ -66,6 +69,48 @@ class SpawnWorker(Struct, frozen=True, forbid_unknown_fields=True):
             description="The same key again gives the same worker instead of another.",
         ),
     ] = ""
+    returns: (
+        Annotated[
+            dict[str, Any],
+            Meta(description="JSON Schema of a value that it must return with its report."),
+        ]
+        | None
+    ) = None
+    files: Annotated[
+        list[str],
+        Meta(
+            max_length=LIST_MAX,
+            description="Files that must be there and not empty at its end, relative to its "
+            "directory. These and the next four are checked, and refute it where they fail.",
+        ),
+    ] = []
+    changed: Annotated[
+        list[str],
+        Meta(max_length=LIST_MAX, description="Files that it must make or change."),
+    ] = []
+    commands: Annotated[
+        list[str],
+        Meta(
+            max_length=COMMANDS_MAX,
+            description="Commands that must exit 0 in its directory; they may be run twice.",
+        ),
+    ] = []
+    command_timeout_secs: Annotated[int, Meta(ge=1, le=COMMAND_MAX_SECS)] = COMMAND_SECS
+    forbid: Annotated[
+        list[str],
+        Meta(
+            max_length=LIST_MAX,
+            description="Texts that its answer, and the files it names or changes, must not hold.",
+        ),
+    ] = []
+    writes: Annotated[
+        list[str],
+        Meta(
+            max_length=LIST_MAX,
+            description="Globs of all that it may write, as src/**; no other worker may claim "
+            "the same meanwhile.",
+        ),
+    ] = []
 
 
 class Spawned(Struct, frozen=True, omit_defaults=True):
@@ -80,12 +125,19 @@ class Spawned(Struct, frozen=True, omit_defaults=True):
     already: bool = False
 
 
-def spawn_tool(owner: Owner, folder: Folder, workspaces: Workspaces | None = None) -> Tool:
-    """The tool, for one run. workspaces: what gives workers places of their own, if anything."""
+def spawn_tool(
+    owner: Owner,
+    folder: Folder,
+    workspaces: Workspaces | None = None,
+    judge: Judge | None = None,
+) -> Tool:
+    """The tool, for one run. workspaces: what gives workers places of their own, if anything;
+    judge: what knows whether a schema is one."""
     order = asyncio.Lock()
 
     async def spawn(caller: Caller, args: SpawnWorker) -> Spawned:
         settings = settings_of(owner.run.manifest, caller, args)
+        contract = await contract_of(caller, args, judge)
         if settings.use_worktree is None and workspaces is not None:
             # In turn, so that workers are numbered in the order of their calls.
             async with order:
@@ -99,6 +151,7 @@ def spawn_tool(owner: Owner, folder: Folder, workspaces: Workspaces | None = Non
             agent=args.agent,
             label=args.label,
             settings=settings,
+            contract=contract,
         )
         events = await owner.submit(command)
         worker = owner.run.live(caller.actor_id).keys.get(args.key or caller.call_id)
@@ -173,6 +226,25 @@ def placed_in(
     if wide.add_dirs is not None:
         return directory, wide.add_dirs
     return directory, tuple(str(root) for root in caller.roots if str(root) != directory)
+
+
+async def contract_of(caller: Caller, args: SpawnWorker, judge: Judge | None) -> Contract:
+    """What the call demands of the result. Raises InvalidArguments where that is no contract."""
+    contract = Contract(
+        returns="" if args.returns is None else msgspec.json.encode(args.returns).decode(),
+        files=tuple(args.files),
+        changed=tuple(args.changed),
+        commands=tuple(args.commands),
+        command_timeout_secs=args.command_timeout_secs,
+        forbid=tuple(args.forbid),
+        writes=tuple(args.writes),
+    )
+    for kind, at, why in faults(contract):
+        raise InvalidArguments(f"{kind if at is None else f'{kind}[{at}]'}: {why}")
+    if contract.returns and judge is not None:
+        if why := await judge.schema_fault(caller.actor_id, contract.returns):
+            raise InvalidArguments(f"returns: {why}")
+    return contract
 
 
 def within(caller: Caller, text: str) -> str:

@@ -2,11 +2,13 @@
 
 from typing import Annotated
 
-from msgspec import Meta, Struct
+import msgspec
+from msgspec import Meta, Raw, Struct
 
 from leadhand.domain import commands as c
 from leadhand.domain import events as e
 from leadhand.domain import ledger
+from leadhand.domain.contract import failing, shown
 from leadhand.domain.money import as_usd
 from leadhand.domain.rules.actor import find
 from leadhand.domain.rules.wait import over
@@ -15,9 +17,11 @@ from leadhand.errors import InvalidArguments
 from leadhand.harness import Owner
 from leadhand.tool import LEADS, Caller, Tool
 from leadhand.tools.spawn import named
+from leadhand.views import record as record_view
 from leadhand.views.remaining import Remaining, remaining
 
 SHOWN_MAX = 12_000
+FAILING_SHOWN = 20
 Seconds = (
     Annotated[
         int, Meta(ge=0, le=86_400, description="The longest to wait; default: your own time.")
@@ -49,13 +53,20 @@ class Waited(Struct, frozen=True, omit_defaults=True):
     """What a wait brings: a settled worker's result, or why it ended and how to go on.
 
     pointer: where the whole of a long result is read. cost_usd: of a sub-lead, all below it
-    included. duration_ms: from its first call on.
+    included. duration_ms: from its first call on. outcome: verified, unverified or refuted;
+    failing: the checks that do not hold; reported: how the worker says that it ended; returns: the
+    value that it returns.
     """
 
     settled: bool
     remaining: Remaining
     worker_id: str = ""
     status: str = ""
+    outcome: str = ""
+    failing: list[str] = []
+    reported: str = ""
+    returns: Raw | None = None
+    follow_ups: tuple[str, ...] = ()
     result: str | None = None
     pointer: str = ""
     error: str = ""
@@ -136,6 +147,11 @@ async def hold(owner: Owner, caller: Caller) -> str:
 async def result(owner: Owner, caller: Caller, record: Record, left: Remaining) -> Waited:
     """A settled worker's result, the whole of it behind a pointer where it is long."""
     text = await final_words(owner, record)
+    proofs = record_view.Proofs()
+    if record.duty.told is not None or record.outcome != "unverified":
+        for event in await owner.history(record.id):
+            proofs = proofs.after(event)
+    report = proofs.report
     pointer = ""
     if len(text) > SHOWN_MAX:
         pointer = await caller.blobs.put(text.encode())
@@ -145,12 +161,25 @@ async def result(owner: Owner, caller: Caller, record: Record, left: Remaining) 
         remaining=left,
         worker_id=record.id,
         status=record.status,
+        outcome=record.outcome,
+        failing=[shown(each) for each in failing(proofs.evidence)][:FAILING_SHOWN],
+        reported=report.status if report else "",
+        returns=await returned(caller, report.returns) if report and report.returns else None,
+        follow_ups=report.follow_ups if report else (),
         result=text,
         pointer=pointer,
         error=record.error,
         cost_usd=as_usd(ledger.spent_below(owner.run, record.id)),
         duration_ms=record.duration_ms,
     )
+
+
+async def returned(caller: Caller, value: str) -> Raw:
+    """A returned value; in place of a long one, where it is read."""
+    if len(value) > SHOWN_MAX:
+        pointer = await caller.blobs.put(value.encode())
+        return Raw(msgspec.json.encode({"cut": f'the whole is at "{pointer}"'}))
+    return Raw(value.encode())
 
 
 async def final_words(owner: Owner, record: Record) -> str:

@@ -43,8 +43,9 @@ class CancelWorker(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Seen(Struct, frozen=True, omit_defaults=True):
-    """A worker or sub-lead as its lead sees it. state: queued, running, paused, frozen, cancelling,
-    or how it settled. cost_usd: of a sub-lead, all below it included."""
+    """A worker or sub-lead as its lead sees it. state: queued, running, paused, frozen, checking,
+    cancelling, or how it settled. cost_usd: of a sub-lead, all below it included. outcome:
+    verified, unverified or refuted by the checks of its work."""
 
     worker_id: ActorId
     state: str
@@ -58,6 +59,7 @@ class Seen(Struct, frozen=True, omit_defaults=True):
     error: str = ""
     role: str = ""
     max_workers: int = 0
+    outcome: str = ""
 
 
 class Workers(Struct, frozen=True):
@@ -160,6 +162,7 @@ def seen(run: Run, one: Actor | Record) -> Seen:
         error=settled.error if settled else "",
         role="" if one.role == "worker" else one.role,
         max_workers=one.max_workers,
+        outcome=settled.outcome if settled else "",
     )
 
 
@@ -171,4 +174,6 @@ def state_of(one: Actor | Record) -> str:
         return "cancelling"
     if one.paused is not None:
         return "frozen" if one.paused.mode == "freeze" else "paused"
+    if one.duty.claimed_at is not None:
+        return "checking"
     return "queued" if one.started_at is None else "running"

@@ -3,8 +3,10 @@
 from datetime import UTC, datetime
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from leadhand.domain import events as e
+from leadhand.domain.contract import Delivery, Evidence
 from leadhand.domain.ids import ROOT
 from leadhand.domain.money import Usage, as_usd
 from leadhand.domain.state import Record, Run
@@ -12,7 +14,9 @@ from leadhand.folder import Folder
 
 
 class TaskRecord(Struct, frozen=True):
-    """One line of summary.jsonl. Times are ISO 8601 in UTC; cost_usd is for reading only."""
+    """One line of summary.jsonl. Times are ISO 8601 in UTC; cost_usd is for reading only.
+    outcome: what the checks came to; reported: how the worker said that it ended; evidence: what
+    each check found, what fails first."""
 
     task_id: str
     parent_task_id: str | None
@@ -36,6 +40,29 @@ class TaskRecord(Struct, frozen=True):
     turns: int
     log_path: str
     stint: int = 1
+    outcome: str = "unverified"
+    reported: str = ""
+    evidence: tuple[Evidence, ...] = ()
+    report: Delivery | None = None
+
+
+class Proofs(Struct, frozen=True):
+    """What an actor reported in its last stint, and what the checks of it found."""
+
+    report: Delivery | None = None
+    evidence: tuple[Evidence, ...] = ()
+
+    def after(self, event: e.Event) -> "Proofs":
+        """The same, with what one more event of the actor says."""
+        match event:
+            case e.ActorContinued():
+                return Proofs()
+            case e.OutcomeReported():
+                return replace(self, report=event.delivery)
+            case e.ChecksRecorded():
+                return replace(self, evidence=event.evidence)
+            case _:
+                return self
 
 
 class Summary(Struct, frozen=True):
@@ -66,8 +93,12 @@ def iso(wall_ms: int) -> str:
     return datetime.fromtimestamp(wall_ms / 1000, UTC).isoformat(timespec="milliseconds")
 
 
-def task_record(run: Run, record: Record, folder: Folder) -> TaskRecord:
-    """The record of a settled actor; its worktree is left out once it is removed."""
+def task_record(
+    run: Run, record: Record, folder: Folder, proofs: "Proofs | None" = None
+) -> TaskRecord:
+    """The record of a settled actor; its worktree is left out once it is removed. proofs: what it
+    reported and what its checks found."""
+    proofs = proofs or Proofs()
     workspace = run.workspaces.get(record.id)
     there = workspace if workspace is not None and workspace.state != "removed" else None
     return TaskRecord(
@@ -93,6 +124,10 @@ def task_record(run: Run, record: Record, folder: Folder) -> TaskRecord:
         turns=record.turns,
         log_path=str(folder.transcript(record.id)),
         stint=record.stint,
+        outcome=record.outcome,
+        reported=record.duty.told.status if record.duty.told else "",
+        evidence=proofs.evidence,
+        report=proofs.report,
     )
 
 

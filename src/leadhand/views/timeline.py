@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from leadhand.domain import events as e
 from leadhand.domain.clock import At
+from leadhand.domain.contract import failing, shown
 from leadhand.domain.ids import ActorId
 from leadhand.domain.layers import lease_name
 from leadhand.domain.money import show
@@ -88,6 +89,8 @@ def spawned(event: e.ActorSpawned) -> str:
 
 def settled(event: e.ActorSettled) -> str:
     """How a stint ended, and the last words or the error."""
+    if event.status == "Success" and event.outcome == "verified":
+        return f"succeeded, verified: {line(event.final, 160)}"
     if event.status == "Success":
         return f"succeeded: {line(event.final, 160)}" if event.final else "succeeded"
     return f"settled as {event.status}: {line(event.error or event.final, 200)}"
@@ -96,6 +99,22 @@ def settled(event: e.ActorSettled) -> str:
 def money(amount: int) -> str:
     """What something cost, where it cost anything."""
     return f" ({show(amount)})" if amount else ""
+
+
+def reported(event: e.OutcomeReported) -> str:
+    """What a worker says of its work."""
+    how = " by its status file" if event.by == "file" else ""
+    return f"reports {event.delivery.status}{how}: {line(event.delivery.summary, 160)}"
+
+
+def found(event: e.ChecksRecorded) -> str:
+    """What the checks found, what fails first."""
+    bad = failing(event.evidence)
+    if not event.evidence:
+        return "nothing was there to be checked"
+    if not bad:
+        return f"{counted(len(event.evidence), 'check')} of its work hold"
+    return f"{len(bad)} of {counted(len(event.evidence), 'check')} fail: {shown(bad[0])}"
 
 
 def turn(event: e.TurnRecorded) -> str:
@@ -197,6 +216,11 @@ TEXTS: dict[type, Words] = {
     e.WindDownBegan: lambda it: f"winds down: {it.why}" + (", one call is left" * it.final),
     e.SpawnRefused: lambda it: f"a spawn was refused: {it.code}",
     e.ConversationCompacted: compacted,
+    e.BeginningKept: lambda it: "how its files begin was looked at",
+    e.OutcomeReported: reported,
+    e.OutcomeAsked: lambda it: "ended without the value that it owes and was asked for it",
+    e.OutcomeClaimed: lambda it: f"its work is checked: {line(it.final, 120)}",
+    e.ChecksRecorded: found,
     e.DeadlineNeared: lambda it: "was told that its time is nearly up",
     e.ActorExpired: lambda it: "its time is up; one call is left",
     e.WrapUpAsked: lambda it: f"was asked to wrap up: {it.why}",
@@ -225,7 +249,7 @@ TEXTS: dict[type, Words] = {
     e.RunReopened: lambda it: "the run was taken up again",
     e.RunFinished: lambda it: f"the run ended: {it.status}",
     e.ActorSpawned: spawned,
-    e.TaskHeld: lambda it: f"task {it.task} waits for money: {it.why}",
+    e.TaskHeld: lambda it: f"task {it.task} waits for another to settle: {it.why}",
     e.TaskSkipped: lambda it: f"task {it.task} is skipped: {it.why}",
     e.TurnRecorded: turn,
     e.TurnLate: lambda it: f"an answer came too late{money(it.booked)}",
@@ -240,4 +264,5 @@ TEXTS: dict[type, Words] = {
 DETAILS = (
     *(e.ExitLate, e.CallAdmitted, e.DeadlineNeared, e.MessageSent, e.ToolLate, e.TurnLate),
     *(e.WorkspaceMade, e.WorkspaceRemoved, e.LeaseRenewed, e.LeaseLeft, e.SessionHalted),
+    e.BeginningKept,
 )

@@ -51,6 +51,10 @@ def said(event: e.Event) -> dict[str, Any] | None:
             return {"type": "call_cut", "why": event.why, "charged_nanousd": event.charged}
         case e.SessionCrashed():
             return {"type": "crash", "error": event.error}
+        case e.OutcomeReported():
+            return {"type": "report", "by": event.by, "report": event.delivery}
+        case e.ChecksRecorded():
+            return {"type": "checks", "evidence": event.evidence}
         case e.ActorSettled():
             return {
                 "type": "settled",

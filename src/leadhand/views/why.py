@@ -7,6 +7,7 @@ from msgspec import Struct
 
 from leadhand.domain import events as e
 from leadhand.domain.clock import At, Now
+from leadhand.domain.contract import CHECKS_SECS, failing, shown
 from leadhand.domain.ids import ActorId
 from leadhand.domain.layers import lease_name
 from leadhand.domain.ledger import free
@@ -30,11 +31,14 @@ from leadhand.views.words import (
 TELLING = (
     e.ActorEnding,
     e.CallCut,
+    e.ChecksRecorded,
     e.ReportChecked,
     e.RunCancelled,
     e.SessionCrashed,
     e.SpawnRefused,
 )
+# How many failing checks an explanation names.
+FAILED_SHOWN = 10
 
 
 class Scene(Struct, frozen=True):
@@ -118,6 +122,9 @@ def waits_for(run: Run, one: Actor, scene: Scene) -> Standing:
         return Standing("its session to stop", "it goes on with its new prompt")
     if one.role == "tasks":
         return tasks(run)
+    if one.duty.claimed_at is not None:
+        after, began = "it settles as they find, verified or refuted", one.duty.claimed_at
+        return Standing("the checks of its work", after, began, began + CHECKS_SECS * 1000)
     if one.deferral is not None:
         return deferral(run, one)
     if one.call is not None and scene.now.run_ms < one.call.held_until:
@@ -335,12 +342,26 @@ def spent(one: Actor | Record) -> str:
     return f"It has cost {show(one.spent)} in {counted(one.turns, 'turn')}{more}."
 
 
+def checks(record: Record, own: Sequence[e.Event]) -> Iterator[str]:
+    """What a settled actor reported, and what the checks of its last stint found."""
+    if record.duty.told is not None:
+        yield f'It reported {record.duty.told.status}: "{line(record.duty.told.preview)}"'
+    found = [each.evidence for each in own if isinstance(each, e.ChecksRecorded)]
+    if record.outcome == "unverified" or not found:
+        return
+    bad = failing(found[-1])
+    yield f"Of {counted(len(found[-1]), 'check')} {len(bad)} failed."
+    yield from (f"Failed: {line(shown(each), 300)}." for each in bad[:FAILED_SHOWN])
+
+
 def of_settled(run: Run, record: Record, scene: Scene) -> Why:
     """Why a settled actor settled as it did."""
     own = [each for _, each in scene.happened if each.actor == record.id]
     by = [each.by for each in own if isinstance(each, e.ActorEnding)]
     how = f"{called(record)} settled as {record.status} after {span(record.duration_ms)}"
     how += f": {line(record.error, 500)}" if record.error else ""
+    outcome = f", {record.outcome}" if record.outcome != "unverified" else ""
+    how = how.replace(record.status, f"{record.status}{outcome}", 1)
     sentences = [how + (f" (by {by[-1]})." if by else ".")]
     if not record.turns and record.status != "SpawnFailed":
         sentences.append("It never had a turn: its model gave no answer.")
@@ -349,6 +370,7 @@ def of_settled(run: Run, record: Record, scene: Scene) -> Why:
             sentences.append(f"Its session crashed: {line(each.error, 300)}.")
         elif isinstance(each, e.CallCut):
             sentences.append(f"A call of it ended without an answer: {line(each.why)}.")
+    sentences += checks(record, own)
     if record.preview:
         sentences.append(f'Its last words: "{line(record.preview)}"')
     workspace = run.workspaces.get(record.id)

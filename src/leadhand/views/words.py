@@ -83,14 +83,16 @@ def model_name(model: str) -> str:
 
 
 def state_of(one: Actor | Record) -> str:
-    """How an actor stands: queued, running, paused, frozen, cancelling, or the status it settled
-    with."""
+    """How an actor stands: queued, running, paused, frozen, checking, cancelling, or the status it
+    settled with."""
     if isinstance(one, Record):
         return one.status
     if one.ending is not None:
         return "cancelling"
     if one.paused is not None:
         return "frozen" if one.paused.mode == "freeze" else "paused"
+    if one.duty.claimed_at is not None:
+        return "checking"
     return "queued" if one.started_at is None and one.role != "tasks" else "running"
 
 
@@ -114,6 +116,8 @@ def doing(actor: Actor, now: Now) -> str:
         return "is interrupted for a new prompt"
     if actor.role == "tasks":
         return f"{counted(len(actor.live_children), 'task')} under way"
+    if actor.duty.claimed_at is not None:
+        return "its work is checked"
     if actor.deferral is not None:
         return f"waits for {actor.deferral.why}"
     if actor.call is not None and now.run_ms < actor.call.held_until:

@@ -11,7 +11,7 @@ from leadhand.domain import events as e
 from leadhand.domain.clock import At, Now
 from leadhand.domain.ids import ROOT, ActorId
 from leadhand.domain.manifest import Settings
-from leadhand.domain.rules import answer, caps, message, report, task
+from leadhand.domain.rules import answer, caps, contract, message, report, task
 from leadhand.domain.state import Actor, Ending, Record, Run
 from leadhand.domain.text import one_line
 from leadhand.errors import Settled, UnknownActor
@@ -49,7 +49,8 @@ def exited(run: Run, command: c.RecordExit, now: Now) -> list[e.Event]:
     """Settle the actor whose session is over; one whose answer is no end is asked to go on, and a
     lead without a report for one, once."""
     actor = run.actors.get(command.actor)
-    if actor is None:
+    checking = actor is not None and actor.duty.claimed_at is not None and actor.ending is None
+    if actor is None or checking:
         return [e.ExitLate(command.actor, outcome=command.outcome)]
     if goes_on(actor, command.outcome):
         return []
@@ -64,6 +65,8 @@ def exited(run: Run, command: c.RecordExit, now: Now) -> list[e.Event]:
             e.ReportAsked(actor.id),
             notices.notice(actor, "report", notices.NO_REPORT),
         ]
+    if not lead and (first := contract.at_exit(run, actor, command)):
+        return first
     events = settling(run, actor, command)
     if lead and found is not None:
         mismatches = report.check(run, found)
@@ -96,7 +99,8 @@ def outcome(actor: Actor, command: c.RecordExit) -> tuple[e.Status, str]:
     if actor.expired:
         return "TimedOut", "its time was up"
     if command.outcome == "completed":
-        return "Success", ""
+        denied = contract.denial(actor)
+        return ("Failed", denied) if denied else ("Success", "")
     if command.outcome == "budget":
         return "BudgetExceeded", command.error
     if command.outcome == "unplaced":
@@ -182,6 +186,8 @@ def evolve_settled(run: Run, event: e.ActorSettled, at: At) -> None:
         subleads_spawned=actor.subleads_spawned,
         read_down=actor.read_down,
         env=actor.env,
+        duty=actor.duty,
+        outcome=event.outcome,
     )
 
 
@@ -227,6 +233,7 @@ def evolve_continued(run: Run, event: e.ActorContinued, at: At) -> None:
         read_down=record.read_down,
         env=record.env,
         settings=lean(settings),
+        duty=contract.renewed(record.duty),
     )
     run.actors[actor.id] = actor
     caps.count_live(run, actor, 1)
@@ -250,7 +257,8 @@ def due(run: Run, actor: Actor, alive: Collection[ActorId], now: Now) -> Iterato
         yield from task.due(run, actor, now)
     elif actor.ending is None:
         if actor.id not in alive and now.run_ms >= actor.retry_at:
-            yield fx.Launch(actor.id)
+            claimed = actor.duty.claimed_at is not None
+            yield fx.Check(actor.id) if claimed else fx.Launch(actor.id)
     elif not actor.live_children:
         if actor.id in alive:
             yield fx.Stop(actor.id)

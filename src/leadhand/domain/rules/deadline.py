@@ -29,7 +29,7 @@ def warn(run: Run, command: c.WarnActor, now: Now) -> list[e.Event]:
 def expire(run: Run, command: c.ExpireActor, now: Now) -> list[e.Event]:
     """End a worker whose time is up; let a lead's workers wrap up and the lead report."""
     actor = run.actors.get(command.actor)
-    if actor is None or actor.ending is not None:
+    if actor is None or actor.ending is not None or actor.duty.claimed_at is not None:
         return []
     if actor.expired and actor.stop_at is not None and now.run_ms < actor.stop_at:
         return []
@@ -61,7 +61,7 @@ def asked(run: Run, actor_id: ActorId, text: str, why: str, now: Now, grace: int
     """The events that give an actor the grace period to finish (milliseconds), and those below it
     half of that, so that it has the rest to answer with what they bring."""
     actor = run.actors[actor_id]
-    if actor.ending is not None:
+    if actor.ending is not None or actor.duty.claimed_at is not None:
         return []
     stop_at = now.run_ms + grace
     events: list[e.Event] = []
@@ -104,8 +104,9 @@ def warn_at(actor: Actor) -> int | None:
 
 
 def due(run: Run, actor: Actor, alive: Collection[ActorId], now: Now) -> Iterator[fx.Effect]:
-    """What time asks for; a paused actor's own stands still, but not what others gave it."""
-    if actor.ending is not None:
+    """What time asks for; a paused actor's own stands still, but not what others gave it. One whose
+    work is checked is left to the checks, which have a bound."""
+    if actor.ending is not None or actor.duty.claimed_at is not None:
         return
     if actor.stop_at is not None and now.run_ms >= actor.stop_at:
         if actor.expired:
@@ -126,7 +127,7 @@ def due(run: Run, actor: Actor, alive: Collection[ActorId], now: Now) -> Iterato
 
 def timers(actor: Actor) -> Iterator[int]:
     """When `due` may change by time alone."""
-    if actor.ending is not None:
+    if actor.ending is not None or actor.duty.claimed_at is not None:
         return
     own = (None if actor.expired else actor.deadline, warn_at(actor))
     for instant in (actor.stop_at, *(own if actor.paused is None else ())):

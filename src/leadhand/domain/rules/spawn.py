@@ -6,6 +6,7 @@ from leadhand.domain import commands as c
 from leadhand.domain import estimates, ledger
 from leadhand.domain import events as e
 from leadhand.domain.clock import At, Now
+from leadhand.domain.contract import NOTHING
 from leadhand.domain.ids import ROOT, ActorId, CallId, short, worker_id
 from leadhand.domain.manifest import (
     BASE,
@@ -17,11 +18,18 @@ from leadhand.domain.manifest import (
     layered,
 )
 from leadhand.domain.prices import price_of, window_of
-from leadhand.domain.rules import budget, caps, task
+from leadhand.domain.rules import budget, caps, contract, task
 from leadhand.domain.rules.actor import lean
 from leadhand.domain.state import Actor, Run
 from leadhand.domain.text import one_line
-from leadhand.errors import BudgetExceeded, InvalidArguments, Refused, Settled, ToolNotAllowed
+from leadhand.errors import (
+    BudgetExceeded,
+    InvalidArguments,
+    Refused,
+    Settled,
+    ToolNotAllowed,
+    WriteClaimOverlaps,
+)
 
 LEAD_TURNS = 200
 
@@ -122,7 +130,7 @@ def start_task(run: Run, command: c.StartTask, now: Now) -> list[e.Event]:
     try:
         caps.check_total(run)
         return [task_worker(run, parent, asked)]
-    except BudgetExceeded as refusal:
+    except (BudgetExceeded, WriteClaimOverlaps) as refusal:
         return task.without_money(run, asked.id, refusal.message)
     except Refused as refusal:
         return [e.TaskSkipped(ROOT, task=asked.id, why=refusal.message)]
@@ -131,7 +139,14 @@ def start_task(run: Run, command: c.StartTask, now: Now) -> list[e.Event]:
 def task_worker(run: Run, root: Actor, asked: Task) -> e.ActorSpawned:
     """The worker of a task. Raises Refused."""
     command = c.SpawnActor(
-        ROOT, CallId(asked.id), asked.prompt, asked.id, asked.agent, asked.id, asked.settings
+        ROOT,
+        CallId(asked.id),
+        asked.prompt,
+        key=asked.id,
+        agent=asked.agent,
+        label=asked.id,
+        settings=asked.settings,
+        contract=asked.contract,
     )
     return replace(made(run, root, command), task=asked.id)
 
@@ -148,6 +163,8 @@ def made(run: Run, parent: Actor, command: c.SpawnActor) -> e.ActorSpawned:
     settings = layered(command.settings, own, handed, run.manifest.defaults, model, BASE)
     settings = with_limit(settings)
     check_tools(run.manifest, settings)
+    contract.possible(settings, command.contract)
+    contract.check_claim(run, settings, command.contract.writes)
     price = price_of(run.manifest, settings.model or "")
     history = run.history.get(f"{command.agent}|{settings.model}", [])
     estimate = 0
@@ -169,6 +186,8 @@ def made(run: Run, parent: Actor, command: c.SpawnActor) -> e.ActorSpawned:
         slice=ledger.report_cost(run, settings.model or "", price, 0) if own_envelope else 0,
         envelope=settings.budget_nanousd,
         estimate=estimate,
+        # What is empty is left out of the log.
+        contract=command.contract if command.contract.demands else NOTHING,
     )
 
 

@@ -5,7 +5,7 @@ from leadhand.domain import estimates, ledger, notices
 from leadhand.domain import events as e
 from leadhand.domain.clock import Now
 from leadhand.domain.ids import ROOT, ActorId, CallId
-from leadhand.domain.rules import budget, caps, message
+from leadhand.domain.rules import budget, caps, contract, message
 from leadhand.domain.rules import pause as pauses
 from leadhand.domain.rules.actor import cut_short
 from leadhand.domain.state import Actor, Record, Run
@@ -73,6 +73,7 @@ def another_stint(run: Run, record: Record, command: c.ContinueActor) -> list[e.
         check_again(run, record)
     else:
         caps.check_place(run, parent)
+    contract.check_claim(run, record.settings, record.duty.writes)
     settings, fresh = record.settings, 0
     if settings.budget_nanousd is None:
         history = run.history.get(f"{record.agent}|{record.model}", [])
@@ -163,7 +164,7 @@ def halted(run: Run, command: c.RecordHalted, now: Now) -> list[e.Event]:
 
 
 def reached(run: Run, actor_id: ActorId, *, subtree: bool) -> list[Actor]:
-    """The actor that is meant, or all of its subtree that are not ending, whoever was made last
+    """The actor that is meant, or all of its subtree that still work, whoever was made last
     first. Raises Settled, WoundDown, UnknownActor."""
     if subtree:
         inside = [
@@ -171,7 +172,7 @@ def reached(run: Run, actor_id: ActorId, *, subtree: bool) -> list[Actor]:
             for each in run.actors.values()
             if each.id == actor_id or each.id.startswith(f"{actor_id}/")
         ]
-        if found := [each for each in reversed(inside) if each.ending is None]:
+        if found := [each for each in reversed(inside) if works(each)]:
             return found
     if actor_id in run.records:
         status = run.records[actor_id].status
@@ -182,7 +183,17 @@ def reached(run: Run, actor_id: ActorId, *, subtree: bool) -> list[Actor]:
     actor = run.live(actor_id)
     if actor.ending is not None:
         raise WoundDown(f"{actor_id} is being ended", "Wait for it to settle.")
+    if not works(actor):
+        raise WoundDown(
+            f"{actor_id} has ended its work, which is being checked",
+            "Wait for it to settle; continue_worker lets it go on then.",
+        )
     return [actor]
+
+
+def works(actor: Actor) -> bool:
+    """Whether an actor's session goes on: it is not ending, and its work is not being checked."""
+    return actor.ending is None and actor.duty.claimed_at is None
 
 
 def said(actor: Actor, by: str, kind: str, text: str, call: CallId) -> e.MessageSent:

@@ -28,8 +28,8 @@ def skip(run: Run, command: c.SkipTasks, now: Now) -> list[e.Event]:
 
 
 def without_money(run: Run, task_id: str, why: str) -> list[e.Event]:
-    """What becomes of a task that there is no money for: it waits while others may leave some,
-    else it is skipped."""
+    """What becomes of a task that there is no money for, or whose files another one writes: it
+    waits while others may settle, else it is skipped."""
     if run.tasks.running:
         return [e.TaskHeld(ROOT, task=task_id, why=why)]
     return [e.TaskSkipped(ROOT, task=task_id, why=why)]

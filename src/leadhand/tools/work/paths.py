@@ -14,11 +14,13 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
-from leadhand.errors import OutsideWorkspace, ToolFailed
+from leadhand.domain.globs import claimed
+from leadhand.errors import OutsideClaim, OutsideWorkspace, ToolFailed
 from leadhand.tool import Caller
 
 _DELETED = " (deleted)"
 _NAMES_LOOKED_AT = 2_000
+_CLAIMS_SHOWN = 20
 _KINDS = (
     (stat.S_ISDIR, "a directory"),
     (stat.S_ISFIFO, "a FIFO"),
@@ -71,6 +73,17 @@ def check(caller: Caller, real: Path, asked: str, *, write: bool = False) -> Non
     why = "may only be read" if only_read else "is outside what you may use"
     places = ", ".join(shown(root) for root in permitted)
     raise OutsideWorkspace(f"{place} {why}: {places}.")
+
+
+def check_claim(caller: Caller, real: Path, asked: str) -> None:
+    """Raise OutsideClaim where the caller claims what it writes, and `real` is none of it."""
+    if not caller.writes or real == caller.status_file:
+        return
+    root = Path(os.path.realpath(caller.root))
+    if real.is_relative_to(root) and claimed(caller.writes, str(real.relative_to(root))):
+        return
+    claims = ", ".join(shown(each) for each in caller.writes[:_CLAIMS_SHOWN])
+    raise OutsideClaim(f"{shown(asked)} is not among what you may write: {claims}.")
 
 
 def below_root(caller: Caller, real: Path) -> Path:

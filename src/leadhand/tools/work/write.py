@@ -69,6 +69,7 @@ def writable(caller: Caller, path: str) -> Path:
             f"{paths.shown(path)} belongs to git, which runs what it finds there.",
             "Leave git's own files to git.",
         )
+    paths.check_claim(caller, real, path)
     return real
 
 

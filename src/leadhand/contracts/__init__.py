@@ -1,0 +1,1 @@
+"""Contracts: what finds out whether what a worker claims holds."""

@@ -1,0 +1,32 @@
+"""Drift: what an actor wrote outside of its claim, as git sees it in its own worktree."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from leadhand.domain.globs import claimed
+from leadhand.domain.state import Workspace
+from leadhand.git import Git, printable
+
+
+async def changed(git: Git, top: Path, workspace: Workspace) -> list[str]:
+    """The files of a worktree that differ from the commit that it began with, new ones included,
+    and those whose changes git was told to overlook; relative to its top. What the repository's
+    own .gitignore files name is left out. Raises WorkspaceError."""
+    plain = ("--no-renames", "--no-ext-diff", "--no-textconv", "--ignore-submodules=none")
+    differing = await git.look(top, "diff", "--name-only", "-z", *plain, workspace.base, "--")
+    # Not --exclude-standard: the actor may write what lies outside of its worktree.
+    new = await git.look(top, "ls-files", "--others", "-z", "--exclude-per-directory=.gitignore")
+    tags = await git.look(top, "ls-files", "-v", "-z")
+    hidden = [tag[2:] for tag in tags.split("\0") if tag[:1].islower()]
+    found = [*differing.split("\0"), *new.split("\0"), *hidden]
+    return sorted({printable(each) for each in found if each})
+
+
+def outside(paths: Sequence[str], inner: str, writes: Sequence[str]) -> list[str]:
+    """The paths that no glob of a claim means. inner: where the actor works below the top."""
+    prefix = f"{inner}/" if inner else ""
+    return [
+        path
+        for path in paths
+        if not path.startswith(prefix) or not claimed(writes, path.removeprefix(prefix))
+    ]
