@@ -35,8 +35,10 @@ from leadhand.processes import Processes
 from leadhand.store import Store
 from leadhand.stores.codec import Secrets, secrets_of
 from leadhand.tool import Tool
+from leadhand.tools.approval import approval_tools
 from leadhand.tools.call import Toolbox
 from leadhand.tools.function import missing
+from leadhand.tools.gate import gate
 from leadhand.tools.spawn import spawn_tool
 from leadhand.tools.wait import wait_tools
 from leadhand.tools.work.table import WORK_TOOLS
@@ -236,12 +238,13 @@ class LiveRun:
         engine = self.engine
         tools = [*WORK_TOOLS, web_fetch_tool(web_get), *wait_tools(engine), *worker_tools(engine)]
         tools += [spawn_tool(engine, self.folder, self.workspaces), *self._own_tools]
+        tools += approval_tools(engine)
         if engine.run.manifest is not None:
             tools += missing(engine.run.manifest.tools, self._own_tools)
         return ApiHarness(
             owner=engine,
             gateway=Gateway(engine, self.models, governor()),
-            toolbox=Toolbox(tools),
+            toolbox=Toolbox(tools, gate(engine)),
             blobs=RunBlobs(self.store, self.run_id, self.secrets),
             processes=self.processes,
             environment=dict(self._environ),

@@ -9,15 +9,17 @@ import leadhand
 from leadhand import api
 
 NAMES = {
-    "Cancelled", "Context", "Cost", "Event", "Leadhand", "LeadhandError", "ManifestError",
-    "ModelError", "Refused", "Reply", "Report", "Request", "Result", "RunHandle", "Standing",
-    "StoreError", "TaskRecord", "Tree", "UsageError", "Why", "open", "run", "tool",
+    "Approvals", "Cancelled", "Context", "Cost", "Event", "Leadhand", "LeadhandError",
+    "ManifestError", "ModelError", "Question", "Refused", "Reply", "Report", "Request", "Result",
+    "RunHandle", "Standing", "StoreError", "TaskRecord", "Tree", "UsageError", "Why", "open", "run",
+    "tool",
 }  # fmt: skip
 # What each of the classes that do something promises.
 METHODS = {
     leadhand.Leadhand: {"dispatch", "resume", "run", "list", "start", "take_up", "run_dir"},
     leadhand.RunHandle: {
         *("status", "events", "result", "drain", "cancel", "why", "tree", "cost", "suspend"),
+        *("approvals", "approve", "reject", "policies", "change_policies"),
         *("begin", "ended", "failure", "task"),
     },
     leadhand.Result: {

@@ -23,7 +23,9 @@ from leadhand.processes import Processes
 from leadhand.stores.codec import NO_SECRETS
 from leadhand.stores.memory import MemoryStore
 from leadhand.tool import Caller, Role, Tool
+from leadhand.tools.approval import approval_tools
 from leadhand.tools.call import Toolbox
+from leadhand.tools.gate import gate
 from leadhand.tools.spawn import spawn_tool
 from leadhand.tools.wait import wait_tools
 from leadhand.tools.work.table import WORK_TOOLS
@@ -42,7 +44,8 @@ class Calling:
         self.engine, self.store, self.root = engine, store, root
         self.folder = Folder(root.parent / "run")
         orchestration = [spawn_tool(engine, self.folder), *wait_tools(engine)]
-        self.toolbox = Toolbox([*WORK_TOOLS, *orchestration, *worker_tools(engine), *extra])
+        orchestration += [*worker_tools(engine), *approval_tools(engine)]
+        self.toolbox = Toolbox([*WORK_TOOLS, *orchestration, *extra], gate(engine))
         self.numbers = 0
 
     def caller(self, actor: str = ROOT, role: Role = "lead", call: str = "") -> Caller:

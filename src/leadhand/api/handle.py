@@ -1,9 +1,11 @@
 """Handle: one run as a program has it, whether this process works on it or another does."""
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import TypeVar
 
 from msgspec import Struct
 
@@ -14,18 +16,24 @@ from leadhand.api.orders import cancelling, deliver, letter
 from leadhand.api.result import Ending, Result, ending, result
 from leadhand.api.standing import Standing, standing
 from leadhand.domain import commands as c
+from leadhand.domain import events as e
 from leadhand.domain.clock import Now
 from leadhand.domain.evolve import evolve
 from leadhand.domain.ids import ROOT
+from leadhand.domain.manifest import Approvals, PolicyAction
 from leadhand.domain.state import Run
 from leadhand.engine import log
+from leadhand.engine.inbox import Mailable
 from leadhand.engine.log import Stamped
 from leadhand.errors import StoreError, UsageError
 from leadhand.folder import Folder
+from leadhand.load import policies_in
 from leadhand.store import Store
 from leadhand.views import cost, tree, why, why_run
+from leadhand.views.inbox import Question, inbox
 from leadhand.wiring import LiveRun
 
+M = TypeVar("M", bound=Mailable)
 WATCH_SECS = 0.25
 ROWS = 1_000
 
@@ -102,16 +110,55 @@ class RunHandle:
         actor or the owner of the run gives no answer.
         """
         reason = reason or "cancelled by the operator"
-        if (live := self._mine()) is not None:
-            order = cancelling(live.engine.run, actor, reason)
-            with suppress(StoreError):
-                await live.engine.submit(order)
-                return self._cancelled(order, by_owner=True)
-            # This process has just let go of the run.
-            await self._quiet()
-        order = cancelling(await log.fold(self.store, self.id), actor, reason)
-        by_owner = await deliver(self.store, self.id, letter(order))
-        return self._cancelled(order, by_owner=by_owner)
+        order, by_owner = await self._ordered(lambda run: cancelling(run, actor, reason))
+        what = order.actor if isinstance(order, c.CancelActor) else f"run {self.id}"
+        return Cancelled(what, by_owner)
+
+    async def approvals(self) -> list[Question]:
+        """The questions that wait for the operator, the oldest first."""
+        asked: dict[str, e.ApprovalAsked] = {}
+        async for stamped in self._stamped(follow=False):
+            if isinstance(stamped.event, e.ApprovalAsked):
+                asked[stamped.event.approval] = stamped.event
+        run, now = await self._now()
+        known = {name: asked[name] for name in run.questions if name in asked}
+        return inbox(run, now, known)
+
+    async def approve(self, approval: str, comment: str = "", *, edited_summary: str = "") -> bool:
+        """Approve what a question asks for; edited_summary: that, instead of what it asks for.
+
+        approval: its id, as `approvals` has it. Whether a process that works on the run was told;
+        where none does, the answer is found when the run is resumed. Raises Refused where there is
+        no such question, or it has its answer.
+        """
+        return await self._answer(c.AnswerApproval(approval, True, comment, edited_summary))
+
+    async def reject(self, approval: str, reason: str = "") -> bool:
+        """Reject what a question asks for; the actor is told the reason. See `approve`."""
+        return await self._answer(c.AnswerApproval(approval, False, reason))
+
+    async def policies(self) -> Approvals:
+        """The policies that hold now."""
+        run, _ = await self._now()
+        return run.manifest.approvals if run.manifest else Approvals()
+
+    async def change_policies(
+        self, path: str | os.PathLike[str] | None = None, *, default: PolicyAction | None = None
+    ) -> Approvals:
+        """Let the [[approval_policy]] tables of a TOML file hold from now on, in place of all
+        others; gives all that holds then. default: what becomes of questions that none fits.
+
+        Questions that wait go on waiting. Raises ManifestError, Refused where the run is finished.
+        """
+        found = None if path is None else policies_in(Path(path))
+
+        def changing(run: Run) -> c.ChangePolicies:
+            held = run.manifest.approvals if run.manifest else Approvals()
+            policies = held.policies if found is None else found
+            return c.ChangePolicies(policies, default or held.default)
+
+        await self._ordered(changing)
+        return await self.policies()
 
     async def why(self, actor: str | None = None) -> list[why.Why]:
         """Why an actor waits, failed or never started, in sentences; without one, the run, and
@@ -204,9 +251,22 @@ class RunHandle:
         run, scene = await look(self.store, self.id, self._run_dir)
         return run, scene.now
 
-    def _cancelled(self, order: c.CancelActor | c.CancelRun, *, by_owner: bool) -> Cancelled:
-        what = order.actor if isinstance(order, c.CancelActor) else f"run {self.id}"
-        return Cancelled(what, by_owner)
+    async def _answer(self, order: c.AnswerApproval) -> bool:
+        _, by_owner = await self._ordered(lambda run: order)
+        return by_owner
+
+    async def _ordered(self, order: Callable[[Run], M]) -> tuple[M, bool]:
+        """Have a command carried out: by this process, by another that works on the run, or in the
+        place of one; which it was, and whether by who works on it. Raises Refused, UsageError."""
+        if (live := self._mine()) is not None:
+            command = order(live.engine.run)
+            with suppress(StoreError):
+                await live.engine.submit(command)
+                return command, True
+            # This process has just let go of the run.
+            await self._quiet()
+        command = order(await log.fold(self.store, self.id))
+        return command, await deliver(self.store, self.id, letter(command))
 
 
 async def work(live: LiveRun) -> Ending:

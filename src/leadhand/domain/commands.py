@@ -9,8 +9,15 @@ from msgspec import Struct
 
 from leadhand.domain.events import Intent
 from leadhand.domain.ids import ActorId, CallId
-from leadhand.domain.manifest import Manifest, Settings
+from leadhand.domain.manifest import (
+    ApprovalFallback,
+    ApprovalPolicy,
+    Manifest,
+    PolicyAction,
+    Settings,
+)
 from leadhand.domain.money import Usage
+from leadhand.domain.questions import Question
 
 # What a session came to; or what its last answer was: cut at its length, empty, refused by the
 # model. unplaced: there is no workspace for it, so that it never began.
@@ -41,6 +48,46 @@ class RecordCrash(Struct, frozen=True, tag=True):
 
     actor: ActorId
     error: str
+
+
+# --- approval
+
+
+class AskApproval(Struct, frozen=True, tag=True):
+    """Ask the operator. details: what is asked for, as JSON. digest: of the tool and its arguments.
+    resources: globs of what an approved plan may write; None where this is no plan."""
+
+    actor: ActorId
+    call: CallId
+    question: Question
+    summary: str
+    details: str = ""
+    ttl_secs: int | None = None
+    fallback: ApprovalFallback | None = None
+
+
+class AnswerApproval(Struct, frozen=True, tag=True):
+    """The operator's answer. comment: for the actor, with either answer. edited_summary: what is
+    approved instead of what was asked."""
+
+    approval: str
+    approved: bool
+    comment: str = ""
+    edited_summary: str = ""
+    by: str = "operator"
+
+
+class ExpireApproval(Struct, frozen=True, tag=True):
+    """Nobody has answered in time."""
+
+    approval: str
+
+
+class UseApproval(Struct, frozen=True, tag=True):
+    """What was approved happens next; it is not asked about again, and not repeated."""
+
+    actor: ActorId
+    call: CallId
 
 
 # --- budget
@@ -143,6 +190,17 @@ class MapPaths(Struct, frozen=True, tag=True):
     absolute."""
 
     pairs: tuple[tuple[str, str], ...]
+
+
+# --- policy
+
+
+class ChangePolicies(Struct, frozen=True, tag=True):
+    """Other policies from now on; questions that wait already keep waiting."""
+
+    policies: tuple[ApprovalPolicy, ...]
+    default: PolicyAction
+    by: str = "operator"
 
 
 # --- run
@@ -300,6 +358,10 @@ Command = (
     CancelActor
     | RecordExit
     | RecordCrash
+    | AskApproval
+    | AnswerApproval
+    | ExpireApproval
+    | UseApproval
     | AdmitCall
     | RecordCompaction
     | WarnActor
@@ -310,6 +372,7 @@ Command = (
     | RecordHold
     | UnparkRun
     | MapPaths
+    | ChangePolicies
     | StartRun
     | OwnRun
     | DrainRun

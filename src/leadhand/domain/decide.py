@@ -9,11 +9,13 @@ from leadhand.domain.commands import Command
 from leadhand.domain.events import Event
 from leadhand.domain.rules import (
     actor,
+    approval,
     deadline,
     fresh,
     house,
     pace,
     paths,
+    policy,
     run,
     spawn,
     task,
@@ -30,6 +32,11 @@ DECIDE: dict[type, Rule] = {
     c.CancelActor: actor.cancel,
     c.RecordExit: actor.exited,
     c.RecordCrash: actor.crashed,
+    # --- approval
+    c.AskApproval: approval.ask,
+    c.AnswerApproval: approval.answer,
+    c.ExpireApproval: approval.expire,
+    c.UseApproval: approval.use,
     # --- deadline
     c.WarnActor: deadline.warn,
     c.ExpireActor: deadline.expire,
@@ -43,6 +50,8 @@ DECIDE: dict[type, Rule] = {
     c.UnparkRun: pace.unpark,
     # --- paths
     c.MapPaths: paths.map_paths,
+    # --- policy
+    c.ChangePolicies: policy.change,
     # --- run
     c.StartRun: run.start,
     c.OwnRun: run.own,

@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable, Iterator
 from leadhand.domain import effects as fx
 from leadhand.domain.clock import Now
 from leadhand.domain.ids import ActorId
-from leadhand.domain.rules import actor, deadline, run, workspace
+from leadhand.domain.rules import actor, approval, deadline, run, workspace
 from leadhand.domain.state import Run
 
 
@@ -31,6 +31,7 @@ def due(
         else:
             effects += actor.due(state, one, alive, now)
             effects += deadline.due(state, one, alive, now)
+            effects += approval.due(state, one, now)
     return effects
 
 
@@ -54,3 +55,4 @@ def timers(state: Run, actor_id: ActorId | None) -> Iterator[int]:
     if one is not None:
         yield from actor.timers(one)
         yield from deadline.timers(one)
+        yield from approval.timers(one)

@@ -24,7 +24,14 @@ from leadhand.domain.call_events import TurnRecorded as TurnRecorded
 from leadhand.domain.call_events import WindDownBegan as WindDownBegan
 from leadhand.domain.event import Event as Event
 from leadhand.domain.ids import ActorId, CallId
-from leadhand.domain.manifest import HouseRules, Manifest, Settings
+from leadhand.domain.manifest import (
+    ApprovalFallback,
+    ApprovalPolicy,
+    HouseRules,
+    Manifest,
+    PolicyAction,
+    Settings,
+)
 from leadhand.domain.money import Price
 from leadhand.domain.outcomes import Limit as Limit
 from leadhand.domain.outcomes import Report as Report
@@ -32,6 +39,7 @@ from leadhand.domain.outcomes import ReportItem as ReportItem
 from leadhand.domain.outcomes import Role as Role
 from leadhand.domain.outcomes import RunStatus as RunStatus
 from leadhand.domain.outcomes import Status as Status
+from leadhand.domain.questions import Question
 
 # --- actor
 
@@ -70,6 +78,40 @@ class ExitLate(Event, frozen=True):
     """A session ended after its actor had settled: nothing changes."""
 
     outcome: str = ""
+
+
+# --- approval
+
+
+class ApprovalAsked(Event, frozen=True):
+    """The operator was asked. approval: its id in this run. details: what is asked for, as JSON.
+    until: run_ms, when the fallback answers."""
+
+    approval: str = ""
+    call: CallId = CallId("")
+    question: Question = Question("tool_use")
+    summary: str = ""
+    details: str = ""
+    until: int = 0
+    fallback: ApprovalFallback = "auto_reject"
+
+
+class ApprovalAnswered(Event, frozen=True):
+    """A question has its answer. by: the operator, `policy`, or `ttl` where nobody answered."""
+
+    approval: str = ""
+    call: CallId = CallId("")
+    approved: bool = False
+    comment: str = ""
+    edited_summary: str = ""
+    by: str = ""
+
+
+class ApprovalUsed(Event, frozen=True):
+    """What was approved began."""
+
+    approval: str = ""
+    call: CallId = CallId("")
 
 
 # --- caps
@@ -132,6 +174,17 @@ class PathsMapped(Event, frozen=True):
     second now; without an actor, what the manifest names."""
 
     pairs: tuple[tuple[str, str], ...] = ()
+
+
+# --- policy
+
+
+class PoliciesChanged(Event, frozen=True):
+    """Other policies hold from now on."""
+
+    policies: tuple[ApprovalPolicy, ...] = ()
+    default: PolicyAction = "block"
+    by: str = ""
 
 
 # --- report

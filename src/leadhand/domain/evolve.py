@@ -8,6 +8,7 @@ from leadhand.domain.clock import At
 from leadhand.domain.rules import (
     actor,
     answer,
+    approval,
     budget,
     caps,
     compaction,
@@ -16,6 +17,7 @@ from leadhand.domain.rules import (
     message,
     pace,
     paths,
+    policy,
     report,
     run,
     spawn,
@@ -33,6 +35,7 @@ EVOLVE: dict[type, tuple[Fold, ...]] = {
     e.ActorEnding: (actor.evolve_ending,),
     e.SessionCrashed: (actor.evolve_crash,),
     e.ActorSettled: (
+        approval.evolve_settled,
         house.evolve_settling,
         actor.evolve_settled,
         task.evolve_settled,
@@ -42,6 +45,10 @@ EVOLVE: dict[type, tuple[Fold, ...]] = {
     e.ExitLate: (),
     # --- answer
     e.AnswerUnfinished: (answer.evolve_unfinished,),
+    # --- approval
+    e.ApprovalAsked: (approval.evolve_asked,),
+    e.ApprovalAnswered: (approval.evolve_answered,),
+    e.ApprovalUsed: (approval.evolve_used,),
     # --- budget
     e.CallAdmitted: (budget.evolve_admitted,),
     e.CallDeferred: (budget.evolve_deferred,),
@@ -66,6 +73,8 @@ EVOLVE: dict[type, tuple[Fold, ...]] = {
     e.RunUnparked: (pace.evolve_unparked,),
     # --- paths
     e.PathsMapped: (paths.evolve_mapped,),
+    # --- policy
+    e.PoliciesChanged: (policy.evolve_changed,),
     # --- report
     e.ReportAsked: (report.evolve_asked,),
     e.ReportChecked: (report.evolve_checked,),
@@ -84,7 +93,7 @@ EVOLVE: dict[type, tuple[Fold, ...]] = {
     # --- turn
     e.TurnRecorded: (budget.evolve_turn, turn.evolve_recorded),
     e.TurnLate: (budget.evolve_late,),
-    e.ToolReturned: (turn.evolve_returned,),
+    e.ToolReturned: (turn.evolve_returned, approval.evolve_returned),
     e.ToolLate: (),
     # --- wait
     e.WaitOpened: (wait.evolve_opened,),

@@ -9,7 +9,7 @@ from leadhand.domain.state import Run
 
 def broken(run: Run) -> list[str]:
     """The sentences that do not hold; empty for every run that only the rules have touched."""
-    return [*_money(run), *_actors(run), *_caps(run), *_workspaces(run)]
+    return [*_money(run), *_actors(run), *_caps(run), *_workspaces(run), *_approvals(run)]
 
 
 def _money(run: Run) -> Iterator[str]:
@@ -88,3 +88,18 @@ def _workspaces(run: Run) -> Iterator[str]:
             yield f"{actor}: has settled, and still wants a worktree"
         if run.finished_wall_ms is not None and each.state not in ("kept", "removed"):
             yield f"{actor}: the run is finished, and its worktree was not looked at"
+
+
+def _approvals(run: Run) -> Iterator[str]:
+    waiting = {
+        each.id: (actor.id, call)
+        for actor in run.actors.values()
+        for call, each in actor.approvals.items()
+        if each.answer is None
+    }
+    if run.questions != waiting:
+        yield "the questions that wait are not those of the live actors"
+    for actor in run.actors.values():
+        for each in actor.approvals.values():
+            if each.used and not (each.answer and each.answer.approved):
+                yield f"{each.id}: was used without an approval"

@@ -51,6 +51,37 @@ class Record(Struct):
     price: Price
 
 
+# --- approval
+
+
+class Answer(Struct):
+    """What was answered. by: the operator, `policy`, or `ttl` where nobody did in time."""
+
+    approved: bool
+    by: str
+    comment: str
+    edited_summary: str
+
+
+class Approval(Struct):
+    """A question of an actor, until the call that asked it has returned. since, until: run_ms.
+    used: what was approved has begun."""
+
+    id: str
+    actor: ActorId
+    call: CallId
+    category: str
+    tool: str
+    digest: str
+    summary: str
+    asked_seq: int
+    since: int
+    until: int
+    fallback: str
+    answer: Answer | None = None
+    used: bool = False
+
+
 # --- budget
 
 
@@ -193,7 +224,7 @@ class Actor(Struct):
     """A live actor. estimate: what is held for it in `pool`, the nearest envelope's owner.
     Times are run_ms; None has not come. compact_above: tokens; compacted_turn: how many turns it
     had taken when its conversation was compacted last. unfinished: answers in a row that were no
-    end."""
+    end. denied: who said no to its last question."""
 
     id: ActorId
     parent: ActorId
@@ -236,6 +267,9 @@ class Actor(Struct):
     deferral: Deferral | None = None
     tools: dict[CallId, OpenTool] = field(default_factory=dict)
     waits: dict[CallId, Wait] = field(default_factory=dict)
+    approvals: dict[CallId, Approval] = field(default_factory=dict)
+    denied: str = ""
+    plan_approved: bool = False
     mail: list[Mail] = field(default_factory=list)
     message_count: int = 0
     live_children: list[ActorId] = field(default_factory=list)
@@ -259,7 +293,8 @@ class ModelSpend(Struct):
 class Run(Struct):
     """Everything that is true of one run. short: what it ran out of since it began or was taken up
     again; relieved: of what there is more since, so that its lead is to have another stint.
-    workers_kept: live ones that a lower max_workers found. moves: paths that were mapped."""
+    workers_kept: live ones that a lower max_workers found. moves: paths that were mapped.
+    questions: who waits for an answer, by the approval's id; asked: how many ever were."""
 
     id: str = ""
     manifest: Manifest | None = None
@@ -298,6 +333,8 @@ class Run(Struct):
     report_by: str = ""
     mismatches: int = 0
     workspaces: dict[ActorId, Workspace] = field(default_factory=dict)
+    questions: dict[str, tuple[ActorId, CallId]] = field(default_factory=dict)
+    asked: int = 0
 
     @property
     def led(self) -> bool:

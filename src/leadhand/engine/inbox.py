@@ -12,7 +12,7 @@ from leadhand.store import Letter, Store
 
 POLL_SECS = 0.1
 
-Mailable = c.CancelActor | c.CancelRun | c.DrainRun
+Mailable = c.CancelActor | c.CancelRun | c.DrainRun | c.AnswerApproval | c.ChangePolicies
 _decoder: msgspec.json.Decoder[Mailable] = msgspec.json.Decoder(Mailable)
 
 

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from leadhand.domain.manifest import Agent, HouseRules, Lead, Manifest, Settings, Task
 from leadhand.domain.money import NANO, Price, show
-from leadhand.load import providers, tasks
+from leadhand.load import policies, providers, tasks
 from leadhand.load import settings as reading
 from leadhand.load.lines import KeyPath
 from leadhand.load.section import ENTRIES_MAX, NAME, NAME_RULE, NOT_YET, Section, dotted, shown
@@ -27,14 +27,18 @@ _HOUSE = ("max_workers", "budget_usd", "lead_timeout_secs", "max_total_spawns")
 _RUN = (
     *(*_HOUSE, "grace_secs", "on_quota", "max_parallel_tasks", "halt_on_failure"),
     *("timeout_secs", "max_turns", "worktree_cleanup"),
+    *("default_approval_policy", "require_plan_approval"),
 )
 _DEFAULTS = (*reading.KEYS, "timeout_secs", "budget_usd", "use_worktree")
 _LEAD = ("id", "prompt", *_HOUSE, *_DEFAULTS, "branch", "allow_subleads")
 _AGENT = ("description", *_DEFAULTS)
 _TASK = (*tasks.KEYS, *_DEFAULTS)
 _PRICE = ("input", "output", "cache_read", "cache_creation")
-_TOP = ("run", "defaults", "lead", "task", "agents", "prices", "providers")
-_LATER = ("mcp_server", "approval_policy", "notification", "lifecycle", "sublead_defaults")
+_TOP = (
+    *("run", "defaults", "lead", "task", "agents", "prices", "providers"),
+    "approval_policy",
+)
+_LATER = ("mcp_server", "notification", "lifecycle", "sublead_defaults")
 ON_QUOTA = ("park", "fail")
 _WORKTREE_CLEANUP = ("on_success", "always", "never")
 
@@ -74,6 +78,7 @@ def manifest(top: Section, base: Path) -> Manifest:
         prices=_prices(top.table("prices")),
         providers=providers.read(top.table("providers")),
         tools=tuple(top.report.tools),
+        approvals=policies.read(top, run, _HOMES),
     )
 
 

@@ -8,7 +8,7 @@ from leadhand.domain import estimates, ledger, notices
 from leadhand.domain import events as e
 from leadhand.domain.clock import At, Now
 from leadhand.domain.ids import ActorId
-from leadhand.domain.rules import answer, report, task
+from leadhand.domain.rules import answer, approval, report, task
 from leadhand.domain.state import Actor, Ending, Record, Run
 from leadhand.domain.text import one_line
 from leadhand.errors import Settled, UnknownActor
@@ -70,6 +70,7 @@ def settling(run: Run, actor: Actor, command: c.RecordExit) -> list[e.Event]:
     """The events that close the actor's open call and settle it."""
     events = cut_short(actor, "its actor settled")
     status, error = outcome(actor, command)
+    status = approval.settling(actor, status)
     events.append(e.ActorSettled(actor.id, status=status, error=error, final=command.final))
     return events
 
