@@ -29,9 +29,9 @@ def gate(owner: Owner) -> Gate:
     """What lets tool calls through, for one run."""
 
     async def passed(caller: Caller, tool: Tool, args: Any) -> None:
-        if tool.name in ASKING:
+        actor = owner.run.actors.get(caller.actor_id)
+        if tool.name in ASKING or actor is None:
             return
-        actor = owner.run.live(caller.actor_id)
         if caller.call_id not in actor.approvals:
             question = about(caller, tool, args)
             policy = judged(owner.run, actor, question)
