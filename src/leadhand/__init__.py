@@ -7,6 +7,7 @@ import types
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from leadhand.api import (
+        Approvals,
         Cancelled,
         Context,
         Cost,
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
         LeadhandError,
         ManifestError,
         ModelError,
+        Question,
         Refused,
         Reply,
         Report,
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 __all__ = [
+    "Approvals",
     "Cancelled",
     "Context",
     "Cost",
@@ -43,6 +46,7 @@ __all__ = [
     "LeadhandError",
     "ManifestError",
     "ModelError",
+    "Question",
     "Refused",
     "Reply",
     "Report",

@@ -257,6 +257,52 @@ class MailboxFull(Refused):
     default_next_step = "Wait until it has read them with its next call, or say it in fewer."
 
 
+class ApprovalRejected(Refused):
+    """approval rejected"""
+
+    code = "approval_rejected"
+    default_next_step = (
+        "Do not do it another way. Go on without it, or end with what is done and what is not."
+    )
+
+
+class ApprovalTimedOut(Refused):
+    """approval timed out: nobody answered in time"""
+
+    code = "approval_timed_out"
+    default_next_step = (
+        "Do not do it another way. Go on without it, or end with what is done and what is not."
+    )
+
+
+class PlanApprovalRequired(Refused):
+    """plan approval required: call propose_plan and wait for its approval before spawning"""
+
+    code = "plan_approval_required"
+    default_next_step = "Call propose_plan with what is to be done, by whom, and what may go wrong."
+
+
+class TooManyQuestions(Refused):
+    """too many questions wait for the operator already"""
+
+    code = "too_many_questions"
+    default_next_step = "Wait for their answers before you ask more."
+
+
+class UnknownApproval(Refused):
+    """there is no such question"""
+
+    code = "unknown_approval"
+    default_next_step = "`leadhand approvals RUN` lists what waits."
+
+
+class AlreadyAnswered(Refused):
+    """the question has its answer already"""
+
+    code = "already_answered"
+    default_next_step = "The first answer stands; `leadhand approvals RUN` lists what waits."
+
+
 class UnknownModel(Refused):
     """The model is not known."""
 

@@ -54,6 +54,9 @@ class Caller(Struct, frozen=True):
 Handler = Callable[[Caller, Any], Awaitable[Any]]
 
 
+Gate = Callable[["Caller", "Tool", Any], Awaitable[None]]
+
+
 class Tool(Struct, frozen=True):
     """One callable thing. Its schema is generated from `args`.
 

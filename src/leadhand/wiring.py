@@ -37,8 +37,10 @@ from leadhand.processes import Processes
 from leadhand.store import Store
 from leadhand.stores.codec import Secrets, secrets_of
 from leadhand.tool import Tool
+from leadhand.tools.approval import approval_tools
 from leadhand.tools.call import Toolbox
 from leadhand.tools.function import missing
+from leadhand.tools.gate import gate
 from leadhand.tools.lease import lease_tools
 from leadhand.tools.report import report_tool
 from leadhand.tools.spawn import spawn_tool
@@ -258,6 +260,7 @@ class LiveRun:
             spawn_tool(engine, self.folder, self.workspaces, checker.judge),
             sublead_tool(engine, self.folder, self.workspaces),
             report_tool(engine, checker.judge),
+            *approval_tools(engine),
             *steer_tools(engine),
             *store_tools(engine),
             *lease_tools(engine),
@@ -268,7 +271,7 @@ class LiveRun:
         return ApiHarness(
             owner=engine,
             gateway=Gateway(engine, self.models, governor()),
-            toolbox=Toolbox(tools),
+            toolbox=Toolbox(tools, gate(engine)),
             blobs=RunBlobs(self.store, self.run_id, self.secrets),
             processes=self.processes,
             environment=dict(self._environ),

@@ -9,9 +9,10 @@ import leadhand
 from leadhand import api
 
 NAMES = {
-    "Cancelled", "Context", "Cost", "Event", "Leadhand", "LeadhandError", "ManifestError",
-    "ModelError", "Refused", "Reply", "Report", "Request", "Result", "RunHandle", "Standing",
-    "Steered", "StoreError", "TaskRecord", "Tree", "UsageError", "Why", "open", "run", "tool",
+    "Approvals", "Cancelled", "Context", "Cost", "Event", "Leadhand", "LeadhandError",
+    "ManifestError", "ModelError", "Question", "Refused", "Reply", "Report", "Request", "Result",
+    "RunHandle", "Standing", "Steered", "StoreError", "TaskRecord", "Tree", "UsageError", "Why",
+    "open", "run", "tool",
 }  # fmt: skip
 # What each of the classes that do something promises.
 METHODS = {
@@ -19,6 +20,7 @@ METHODS = {
     leadhand.RunHandle: {
         *("status", "events", "result", "drain", "cancel", "why", "tree", "cost", "suspend"),
         *("pause", "continue_", "reprompt", "send"),
+        *("approvals", "approve", "reject", "policies", "change_policies"),
         *("begin", "ended", "failure", "task"),
     },
     leadhand.Result: {

@@ -32,7 +32,9 @@ from leadhand.stores.codec import NO_SECRETS
 from leadhand.stores.memory import Memory, MemoryStore
 from leadhand.testing import clock
 from leadhand.tool import Caller, Effect, Role, Tool
+from leadhand.tools.approval import approval_tools
 from leadhand.tools.call import Toolbox
+from leadhand.tools.gate import gate
 from leadhand.tools.spawn import spawn_tool
 from leadhand.tools.steer import steer_tools
 from leadhand.tools.sublead import sublead_tool
@@ -130,7 +132,7 @@ class Owner:
         harness = ApiHarness(
             owner=engine,
             gateway=Gateway(engine, lambda name: model, Governor(0)),
-            toolbox=Toolbox(tools),
+            toolbox=Toolbox([*tools, *approval_tools(engine)], gate(engine)),
             blobs=RunBlobs(self.store, RUN, NO_SECRETS),
             processes=Processes(RUN, base),
             environment={},

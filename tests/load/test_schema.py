@@ -21,7 +21,7 @@ LEAD = '[lead]\nmodel = "m"\nprompt = "p"\n'
 def table(key: str) -> dict[str, Any]:
     """What the schema says of one table: of the lead, and of an entry of tables by names."""
     found = schema()["properties"][key]
-    if key == "task":
+    if "items" in found:
         return found["items"]  # type: ignore[no-any-return]
     if key == "lead":
         return found["anyOf"][0]  # type: ignore[no-any-return]
@@ -45,7 +45,8 @@ def test_every_key_of_every_section_is_in_the_schema_with_what_it_is_for() -> No
 
 def test_every_key_stands_in_the_example_which_is_good(tmp_path: Path) -> None:
     values = tomllib.loads(example())
-    written = {key for section in values.values() for key in section}
+    policies = values.pop("approval_policy")
+    written = {key for section in [*values.values(), *policies] for key in section}
     written |= {key for name in ("agents", "prices", "providers") for each in values[name].values()
                 for key in each}  # fmt: skip
     others = tomllib.loads(tasks_example())
@@ -109,8 +110,13 @@ def test_what_the_schema_requires_is_required(tmp_path: Path) -> None:
     with pytest.raises(ManifestError) as caught:
         parse("[[task]]\nmodel = 'm'\n", "m.toml", tmp_path)
     required |= {fault.key for fault in caught.value.faults if "is required" in fault.message}
+    with pytest.raises(ManifestError) as caught:
+        parse(LEAD + "[[approval_policy]]\n", "m.toml", tmp_path)
+    required |= {fault.key for fault in caught.value.faults}
     assert required == {
-        f"{name}.{key}".replace("prices.", "prices.m.").replace("task.", "task[0].")
+        re.sub(r"^(task|approval_policy)\.", r"\1[0].", f"{name}.{key}").replace(
+            "prices.", "prices.m."
+        )
         for name, keys in REQUIRED.items()
         for key in keys
     }

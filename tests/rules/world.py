@@ -19,7 +19,15 @@ from leadhand.domain.due import due, timers
 from leadhand.domain.evolve import evolve
 from leadhand.domain.ids import ROOT, ActorId, CallId
 from leadhand.domain.invariants import broken
-from leadhand.domain.manifest import Agent, HouseRules, Lead, Manifest, Settings, Subleads
+from leadhand.domain.manifest import (
+    Agent,
+    Approvals,
+    HouseRules,
+    Lead,
+    Manifest,
+    Settings,
+    Subleads,
+)
 from leadhand.domain.money import MILLION, Price, Usage
 from leadhand.domain.state import Actor, Envelope, Record, Run
 from leadhand.errors import Refused
@@ -28,6 +36,7 @@ UNIT = "unit"
 UNIT_PRICE = Price(MILLION, MILLION, MILLION, MILLION)
 WALL_MS = 1_700_000_000_000
 NOTHING_SET = Settings()
+NOTHING_ASKED = Approvals()
 TENS = Usage(10, 10)
 
 R = TypeVar("R", bound=Refused)
@@ -42,6 +51,7 @@ def manifest(
     agents: dict[str, Agent] | None = None,
     prices: dict[str, Price] | None = None,
     subleads: Subleads | None = None,
+    approvals: Approvals = NOTHING_ASKED,
     **house: Any,
 ) -> Manifest:
     """A manifest of which only what a test is about has to be said. budget_nanousd is 1,000,000
@@ -53,6 +63,7 @@ def manifest(
         agents=agents or {},
         prices={UNIT: UNIT_PRICE} if prices is None else prices,
         subleads=subleads,
+        approvals=approvals,
     )
 
 

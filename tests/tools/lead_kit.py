@@ -23,7 +23,9 @@ from leadhand.processes import Processes
 from leadhand.stores.codec import NO_SECRETS
 from leadhand.stores.memory import MemoryStore
 from leadhand.tool import Caller, Role, Tool
+from leadhand.tools.approval import approval_tools
 from leadhand.tools.call import Toolbox
+from leadhand.tools.gate import gate
 from leadhand.tools.lease import lease_tools
 from leadhand.tools.spawn import spawn_tool
 from leadhand.tools.steer import steer_tools
@@ -47,8 +49,8 @@ class Calling:
         self.folder = Folder(root.parent / "run")
         orchestration = [spawn_tool(engine, self.folder), sublead_tool(engine, self.folder)]
         orchestration += [*wait_tools(engine), *worker_tools(engine), *steer_tools(engine)]
-        orchestration += [*store_tools(engine), *lease_tools(engine)]
-        self.toolbox = Toolbox([*WORK_TOOLS, *orchestration, *extra])
+        orchestration += [*store_tools(engine), *lease_tools(engine), *approval_tools(engine)]
+        self.toolbox = Toolbox([*WORK_TOOLS, *orchestration, *extra], gate(engine))
         self.numbers = 0
 
     def caller(self, actor: str = ROOT, role: Role = "lead", call: str = "") -> Caller:

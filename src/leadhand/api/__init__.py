@@ -8,6 +8,7 @@ from leadhand.api.handle import Cancelled, RunHandle, Steered
 from leadhand.api.happened import Event
 from leadhand.api.result import Result
 from leadhand.api.standing import Standing
+from leadhand.domain.manifest import Approvals
 from leadhand.domain.outcomes import Report
 from leadhand.errors import (
     LeadhandError,
@@ -21,11 +22,13 @@ from leadhand.model import Request
 from leadhand.models.scripted import Reply
 from leadhand.tools.function import Context, tool
 from leadhand.views.cost import Cost
+from leadhand.views.inbox import Question
 from leadhand.views.record import TaskRecord
 from leadhand.views.tree import Tree
 from leadhand.views.why import Why
 
 __all__ = [
+    "Approvals",
     "Cancelled",
     "Context",
     "Cost",
@@ -34,6 +37,7 @@ __all__ = [
     "LeadhandError",
     "ManifestError",
     "ModelError",
+    "Question",
     "Refused",
     "Reply",
     "Report",

@@ -1,6 +1,7 @@
 """Handle: one run as a program has it, whether this process works on it or another does."""
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -15,17 +16,21 @@ from leadhand.api.orders import cancelling, deliver, letter, steered
 from leadhand.api.result import Ending, Result, ending, result, tells
 from leadhand.api.standing import Standing, standing
 from leadhand.domain import commands as c
+from leadhand.domain import events as e
 from leadhand.domain.clock import Now
 from leadhand.domain.evolve import evolve
 from leadhand.domain.ids import ROOT, ActorId
+from leadhand.domain.manifest import Approvals, PolicyAction
 from leadhand.domain.state import Run
 from leadhand.engine import log
 from leadhand.engine.inbox import Mailable
 from leadhand.engine.log import Stamped
 from leadhand.errors import StoreError, UsageError
 from leadhand.folder import Folder
+from leadhand.load import policies_in
 from leadhand.store import Store
 from leadhand.views import cost, tree, why, why_run
+from leadhand.views.inbox import Question, inbox
 from leadhand.wiring import LiveRun
 
 Steering = c.PauseActor | c.ContinueActor | c.RepromptActor | c.SendMessage
@@ -162,6 +167,52 @@ class RunHandle:
         whole = subtree or actor is None
         return await self._steered(actor, lambda found: c.SendMessage(found, message, whole))
 
+    async def approvals(self) -> list[Question]:
+        """The questions that wait for the operator, the oldest first."""
+        asked: dict[str, e.ApprovalAsked] = {}
+        async for stamped in self._stamped(follow=False):
+            if isinstance(stamped.event, e.ApprovalAsked):
+                asked[stamped.event.approval] = stamped.event
+        run, now = await self._now()
+        known = {name: asked[name] for name in run.questions if name in asked}
+        return inbox(run, now, known)
+
+    async def approve(self, approval: str, comment: str = "", *, edited_summary: str = "") -> bool:
+        """Approve what a question asks for; edited_summary: that, instead of what it asks for.
+
+        approval: its id, as `approvals` has it. Whether a process that works on the run was told;
+        where none does, the answer is found when the run is resumed. Raises Refused where there is
+        no such question, or it has its answer.
+        """
+        return await self._answer(c.AnswerApproval(approval, True, comment, edited_summary))
+
+    async def reject(self, approval: str, reason: str = "") -> bool:
+        """Reject what a question asks for; the actor is told the reason. See `approve`."""
+        return await self._answer(c.AnswerApproval(approval, False, reason))
+
+    async def policies(self) -> Approvals:
+        """The policies that hold now."""
+        run, _ = await self._now()
+        return run.manifest.approvals if run.manifest else Approvals()
+
+    async def change_policies(
+        self, path: str | os.PathLike[str] | None = None, *, default: PolicyAction | None = None
+    ) -> Approvals:
+        """Let the [[approval_policy]] tables of a TOML file hold from now on, in place of all
+        others; gives all that holds then. default: what becomes of questions that none fits.
+
+        Questions that wait go on waiting. Raises ManifestError, Refused where the run is finished.
+        """
+        found = None if path is None else policies_in(Path(path))
+
+        def changing(run: Run) -> c.ChangePolicies:
+            held = run.manifest.approvals if run.manifest else Approvals()
+            policies = held.policies if found is None else found
+            return c.ChangePolicies(policies, default or held.default)
+
+        await self._ordered(changing)
+        return await self.policies()
+
     async def why(self, actor: str | None = None) -> list[why.Why]:
         """Why an actor waits, failed or never started, in sentences; without one, the run, and
         each actor of it that lives or failed. Raises UsageError where there is no such actor."""
@@ -256,6 +307,10 @@ class RunHandle:
     async def _steered(self, actor: str | None, made: Callable[[ActorId], Steering]) -> Steered:
         order, by_owner = await self._ordered(lambda run: made(steered(run, actor)))
         return Steered(f"run {self.id}" if actor is None else order.actor, by_owner)
+
+    async def _answer(self, order: c.AnswerApproval) -> bool:
+        _, by_owner = await self._ordered(lambda run: order)
+        return by_owner
 
     async def _ordered(self, made: Callable[[Run], Order]) -> tuple[Order, bool]:
         """Have an order carried out, and whether an owner did it. Raises Refused, UsageError."""

@@ -47,6 +47,8 @@ def run_ids(ctx: click.Context, param: click.Parameter, incomplete: str) -> list
 
 run_argument = click.argument("run", metavar="RUN", shell_complete=run_ids)
 
+approval_argument = click.argument("approval", metavar="APPROVAL")
+
 
 async def with_run(run_dir: Path, name: str, work: Callable[[api.RunHandle], Awaitable[T]]) -> T:
     """Find the run that a name means, and work on it."""

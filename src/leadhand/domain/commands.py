@@ -10,8 +10,15 @@ from msgspec import Struct
 from leadhand.domain.contract import NOTHING, Contract, Delivery, Evidence
 from leadhand.domain.events import Intent
 from leadhand.domain.ids import ActorId, CallId
-from leadhand.domain.manifest import Manifest, Settings
+from leadhand.domain.manifest import (
+    ApprovalFallback,
+    ApprovalPolicy,
+    Manifest,
+    PolicyAction,
+    Settings,
+)
 from leadhand.domain.money import Usage
+from leadhand.domain.questions import Question
 from leadhand.domain.shared_commands import AcquireLease as AcquireLease
 from leadhand.domain.shared_commands import AwaitEntry as AwaitEntry
 from leadhand.domain.shared_commands import ExpireLease as ExpireLease
@@ -49,6 +56,46 @@ class RecordCrash(Struct, frozen=True, tag=True):
 
     actor: ActorId
     error: str
+
+
+# --- approval
+
+
+class AskApproval(Struct, frozen=True, tag=True):
+    """Ask the operator. details: what is asked for, as JSON. digest: of the tool and its arguments.
+    resources: globs of what an approved plan may write; None where this is no plan."""
+
+    actor: ActorId
+    call: CallId
+    question: Question
+    summary: str
+    details: str = ""
+    ttl_secs: int | None = None
+    fallback: ApprovalFallback | None = None
+
+
+class AnswerApproval(Struct, frozen=True, tag=True):
+    """The operator's answer. comment: for the actor, with either answer. edited_summary: what is
+    approved instead of what was asked."""
+
+    approval: str
+    approved: bool
+    comment: str = ""
+    edited_summary: str = ""
+    by: str = "operator"
+
+
+class ExpireApproval(Struct, frozen=True, tag=True):
+    """Nobody has answered in time."""
+
+    approval: str
+
+
+class UseApproval(Struct, frozen=True, tag=True):
+    """What was approved happens next; it is not asked about again, and not repeated."""
+
+    actor: ActorId
+    call: CallId
 
 
 # --- budget
@@ -179,6 +226,17 @@ class MapPaths(Struct, frozen=True, tag=True):
     absolute."""
 
     pairs: tuple[tuple[str, str], ...]
+
+
+# --- policy
+
+
+class ChangePolicies(Struct, frozen=True, tag=True):
+    """Other policies from now on; questions that wait already keep waiting."""
+
+    policies: tuple[ApprovalPolicy, ...]
+    default: PolicyAction
+    by: str = "operator"
 
 
 # --- run
@@ -404,6 +462,10 @@ Command = (
     CancelActor
     | RecordExit
     | RecordCrash
+    | AskApproval
+    | AnswerApproval
+    | ExpireApproval
+    | UseApproval
     | AdmitCall
     | RecordCompaction
     | RecordBeginning
@@ -424,6 +486,7 @@ Command = (
     | RecordHold
     | UnparkRun
     | MapPaths
+    | ChangePolicies
     | StartRun
     | OwnRun
     | DrainRun

@@ -9,6 +9,7 @@ from leadhand.domain.commands import Command
 from leadhand.domain.events import Event
 from leadhand.domain.rules import (
     actor,
+    approval,
     contract,
     deadline,
     fresh,
@@ -17,6 +18,7 @@ from leadhand.domain.rules import (
     lease,
     pace,
     paths,
+    policy,
     run,
     spawn,
     steer,
@@ -35,6 +37,11 @@ DECIDE: dict[type, Rule] = {
     c.CancelActor: actor.cancel,
     c.RecordExit: actor.exited,
     c.RecordCrash: actor.crashed,
+    # --- approval
+    c.AskApproval: approval.ask,
+    c.AnswerApproval: approval.answer,
+    c.ExpireApproval: approval.expire,
+    c.UseApproval: approval.use,
     # --- contract
     c.RecordBeginning: contract.begun,
     c.RecordOutcome: contract.reported,
@@ -61,6 +68,8 @@ DECIDE: dict[type, Rule] = {
     c.UnparkRun: pace.unpark,
     # --- paths
     c.MapPaths: paths.map_paths,
+    # --- policy
+    c.ChangePolicies: policy.change,
     # --- run
     c.StartRun: run.start,
     c.OwnRun: run.own,

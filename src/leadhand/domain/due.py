@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable, Iterator
 from leadhand.domain import effects as fx
 from leadhand.domain.clock import Now
 from leadhand.domain.ids import ActorId
-from leadhand.domain.rules import actor, deadline, lease, pause, run, workspace
+from leadhand.domain.rules import actor, approval, deadline, lease, pause, run, workspace
 from leadhand.domain.state import Run
 
 
@@ -37,6 +37,7 @@ def due(
             effects += actor.due(state, one, alive, now)
             effects += deadline.due(state, one, alive, now)
             effects += lease.due(state, one, now)
+            effects += approval.due(state, one, now)
     return effects
 
 
@@ -61,3 +62,4 @@ def timers(state: Run, actor_id: ActorId | None) -> Iterator[int]:
         yield from actor.timers(one)
         yield from deadline.timers(one)
         yield from lease.timers(state, one)
+        yield from approval.timers(one)

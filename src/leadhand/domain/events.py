@@ -32,7 +32,14 @@ from leadhand.domain.contract_events import OutcomeClaimed as OutcomeClaimed
 from leadhand.domain.contract_events import OutcomeReported as OutcomeReported
 from leadhand.domain.event import Event as Event
 from leadhand.domain.ids import ActorId, CallId
-from leadhand.domain.manifest import HouseRules, Manifest, Settings
+from leadhand.domain.manifest import (
+    ApprovalFallback,
+    ApprovalPolicy,
+    HouseRules,
+    Manifest,
+    PolicyAction,
+    Settings,
+)
 from leadhand.domain.money import Price
 from leadhand.domain.outcomes import Limit as Limit
 from leadhand.domain.outcomes import Report as Report
@@ -40,6 +47,7 @@ from leadhand.domain.outcomes import ReportItem as ReportItem
 from leadhand.domain.outcomes import Role as Role
 from leadhand.domain.outcomes import RunStatus as RunStatus
 from leadhand.domain.outcomes import Status as Status
+from leadhand.domain.questions import Question
 from leadhand.domain.shared_events import EntryPut as EntryPut
 from leadhand.domain.shared_events import LeaseExpired as LeaseExpired
 from leadhand.domain.shared_events import LeaseGranted as LeaseGranted
@@ -88,6 +96,40 @@ class ExitLate(Event, frozen=True):
     """A session ended after its actor had settled: nothing changes."""
 
     outcome: str = ""
+
+
+# --- approval
+
+
+class ApprovalAsked(Event, frozen=True):
+    """The operator was asked. approval: its id in this run. details: what is asked for, as JSON.
+    until: run_ms, when the fallback answers."""
+
+    approval: str = ""
+    call: CallId = CallId("")
+    question: Question = Question("tool_use")
+    summary: str = ""
+    details: str = ""
+    until: int = 0
+    fallback: ApprovalFallback = "auto_reject"
+
+
+class ApprovalAnswered(Event, frozen=True):
+    """A question has its answer. by: the operator, `policy`, or `ttl` where nobody answered."""
+
+    approval: str = ""
+    call: CallId = CallId("")
+    approved: bool = False
+    comment: str = ""
+    edited_summary: str = ""
+    by: str = ""
+
+
+class ApprovalUsed(Event, frozen=True):
+    """What was approved began."""
+
+    approval: str = ""
+    call: CallId = CallId("")
 
 
 # --- caps
@@ -180,6 +222,17 @@ class ActorReprompted(Event, frozen=True):
 
 class SessionHalted(Event, frozen=True):
     """The session of a paused or reprompted actor is stopped."""
+
+
+# --- policy
+
+
+class PoliciesChanged(Event, frozen=True):
+    """Other policies hold from now on."""
+
+    policies: tuple[ApprovalPolicy, ...] = ()
+    default: PolicyAction = "block"
+    by: str = ""
 
 
 # --- report

@@ -8,6 +8,7 @@ from leadhand.domain.clock import At
 from leadhand.domain.rules import (
     actor,
     answer,
+    approval,
     budget,
     caps,
     compaction,
@@ -20,6 +21,7 @@ from leadhand.domain.rules import (
     pace,
     paths,
     pause,
+    policy,
     report,
     run,
     spawn,
@@ -37,6 +39,7 @@ EVOLVE: dict[type, tuple[Fold, ...]] = {
     e.ActorEnding: (actor.evolve_ending,),
     e.SessionCrashed: (actor.evolve_crash,),
     e.ActorSettled: (
+        approval.evolve_settled,
         house.evolve_settling,
         lease.evolve_settling,
         actor.evolve_settled,
@@ -47,6 +50,10 @@ EVOLVE: dict[type, tuple[Fold, ...]] = {
     e.ExitLate: (),
     # --- answer
     e.AnswerUnfinished: (answer.evolve_unfinished,),
+    # --- approval
+    e.ApprovalAsked: (approval.evolve_asked,),
+    e.ApprovalAnswered: (approval.evolve_answered,),
+    e.ApprovalUsed: (approval.evolve_used,),
     # --- budget
     e.CallAdmitted: (budget.evolve_admitted,),
     e.CallDeferred: (budget.evolve_deferred,),
@@ -90,6 +97,8 @@ EVOLVE: dict[type, tuple[Fold, ...]] = {
     e.ActorUnpaused: (pause.evolve_unpaused,),
     e.ActorReprompted: (pause.evolve_reprompted,),
     e.SessionHalted: (pause.evolve_halted,),
+    # --- policy
+    e.PoliciesChanged: (policy.evolve_changed,),
     # --- report
     e.ReportAsked: (report.evolve_asked,),
     e.ReportChecked: (report.evolve_checked,),
@@ -113,7 +122,7 @@ EVOLVE: dict[type, tuple[Fold, ...]] = {
     # --- turn
     e.TurnRecorded: (budget.evolve_turn, turn.evolve_recorded),
     e.TurnLate: (budget.evolve_late,),
-    e.ToolReturned: (lease.evolve_returned, turn.evolve_returned),
+    e.ToolReturned: (lease.evolve_returned, turn.evolve_returned, approval.evolve_returned),
     e.ToolLate: (),
     # --- wait
     e.WaitOpened: (wait.evolve_opened, lease.evolve_waits),

@@ -17,6 +17,7 @@ def broken(run: Run) -> list[str]:
         *_actors(run),
         *_roles(run),
         *_caps(run),
+        *_approvals(run),
         *contract.broken(run),
         *_workspaces(run),
         *_store(run),
@@ -170,3 +171,18 @@ def _leases(run: Run) -> Iterator[str]:
         for key in each.leases:
             if run.leases[key].holder != each.id:
                 yield f"{each.id}: believes that it holds {key}"
+
+
+def _approvals(run: Run) -> Iterator[str]:
+    waiting = {
+        each.id: (actor.id, call)
+        for actor in run.actors.values()
+        for call, each in actor.approvals.items()
+        if each.answer is None
+    }
+    if run.questions != waiting:
+        yield "the questions that wait are not those of the live actors"
+    for actor in run.actors.values():
+        for each in actor.approvals.values():
+            if each.used and not (each.answer and each.answer.approved):
+                yield f"{each.id}: was used without an approval"

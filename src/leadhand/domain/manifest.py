@@ -8,6 +8,7 @@ from msgspec.structs import replace
 
 from leadhand.domain.contract import NOTHING, Contract
 from leadhand.domain.money import NANO, Price
+from leadhand.domain.outcomes import Role
 
 LEAD_TOOLS = ("Read", "Glob", "Grep", "Git", "Write")
 WORKER_TOOLS = ("Read", "Write", "Edit", "Bash", "Git", "Glob", "Grep")
@@ -20,6 +21,11 @@ TASKS_PARALLEL = 4
 
 # How hard a model is to think.
 Effort = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
+# What a policy does with a question, and what answers one that waited too long.
+PolicyAction = Literal["auto_approve", "auto_reject", "block"]
+ApprovalFallback = Literal["auto_reject", "auto_approve"]
+ApprovalCategory = Literal["tool_use", "plan", "cost"]
+APPROVAL_TTL_SECS = 600
 # What a server of models speaks: Messages, Responses, Chat Completions. Each is also the name of a
 # provider that needs no table.
 Dialect = Literal["anthropic", "openai", "openai-chat"]
@@ -48,6 +54,42 @@ class HouseRules(Struct, frozen=True):
     worktree_cleanup: Literal["on_success", "always", "never"] = "on_success"
     dump_shared_store: bool = False
     status_dir: str = ""
+
+
+class ApprovalPolicy(Struct, frozen=True, omit_defaults=True):
+    """A rule that answers a question before the operator does.
+
+    It fits where all that it names fits; what is empty fits everything. actor, tool, path,
+    command, host: globs, of the actor's path, the tool's name, each path that its arguments name,
+    the command of Bash, the host of WebFetch. cost_over_nanousd: fits what costs more. ttl_secs:
+    how long a blocked question waits; fallback: what answers it then.
+    """
+
+    action: PolicyAction
+    actor: str = ""
+    role: Role | None = None
+    category: ApprovalCategory | None = None
+    tool: str = ""
+    path: str = ""
+    command: str = ""
+    host: str = ""
+    cost_over_nanousd: int | None = None
+    reason: str = ""
+    ttl_secs: int = APPROVAL_TTL_SECS
+    fallback: ApprovalFallback = "auto_reject"
+
+
+class Approvals(Struct, frozen=True, omit_defaults=True):
+    """What is asked of the operator, and what answers for the operator.
+
+    policies: the first that fits wins. default: what becomes of a question that none fits; a tool
+    call that none fits is not asked about. plan_required: nobody is spawned before a plan is
+    approved.
+    """
+
+    policies: tuple[ApprovalPolicy, ...] = ()
+    default: PolicyAction = "block"
+    plan_required: bool = False
 
 
 class Settings(Struct, frozen=True, omit_defaults=True):
@@ -156,6 +198,7 @@ class Manifest(Struct, frozen=True, omit_defaults=True):
     tasks: tuple[Task, ...] = ()
     tools: tuple[str, ...] = ()
     subleads: Subleads | None = None
+    approvals: Approvals = Approvals()
 
     def mapped(
         self, settings: Callable[[Settings], Settings], model: Callable[[str], str]

@@ -6,7 +6,16 @@ from msgspec import Struct
 
 # tasks: the root of a run without a lead, which has no session of its own.
 Role = Literal["lead", "sublead", "worker", "tasks"]
-Status = Literal["Success", "Failed", "TimedOut", "Cancelled", "SpawnFailed", "BudgetExceeded"]
+Status = Literal[
+    "Success",
+    "Failed",
+    "TimedOut",
+    "Cancelled",
+    "SpawnFailed",
+    "BudgetExceeded",
+    "ApprovalRejected",
+    "ApprovalTimedOut",
+]
 RunStatus = Literal["running", "succeeded", "partial", "failed", "timed_out", "cancelled"]
 # What a run may run out of, and be taken up again with more of.
 Limit = Literal["budget", "time"]

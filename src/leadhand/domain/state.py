@@ -63,6 +63,37 @@ class Record(Struct):
     env: dict[str, str] = {}
 
 
+# --- approval
+
+
+class Answer(Struct):
+    """What was answered. by: the operator, `policy`, or `ttl` where nobody did in time."""
+
+    approved: bool
+    by: str
+    comment: str
+    edited_summary: str
+
+
+class Approval(Struct):
+    """A question of an actor, until the call that asked it has returned. since, until: run_ms.
+    used: what was approved has begun."""
+
+    id: str
+    actor: ActorId
+    call: CallId
+    category: str
+    tool: str
+    digest: str
+    summary: str
+    asked_seq: int
+    since: int
+    until: int
+    fallback: str
+    answer: Answer | None = None
+    used: bool = False
+
+
 # --- budget
 
 
@@ -256,7 +287,8 @@ class Actor(Struct):
     end. deeds: what its open calls have done that must not be done twice: the version that one
     wrote, the fence that one released. leases: the keys of those it holds. max_workers, read_down,
     env: of a sub-lead, as in `ActorSpawned`. workers_live: its own. subleads_spawned: ever.
-    halting: why its session is to be stopped before anything else of it starts."""
+    halting: why its session is to be stopped before anything else of it starts. denied: who said no
+    to its last question."""
 
     id: ActorId
     parent: ActorId
@@ -301,6 +333,9 @@ class Actor(Struct):
     waits: dict[CallId, Wait] = field(default_factory=dict)
     deeds: dict[CallId, int] = field(default_factory=dict)
     leases: dict[str, None] = field(default_factory=dict)
+    approvals: dict[CallId, Approval] = field(default_factory=dict)
+    denied: str = ""
+    plan_approved: bool = False
     mail: list[Mail] = field(default_factory=list)
     message_count: int = 0
     live_children: list[ActorId] = field(default_factory=list)
@@ -340,7 +375,8 @@ class Run(Struct):
     """Everything that is true of one run. short: what it ran out of since it began or was taken up
     again; relieved: of what there is more since, so that its lead is to have another stint.
     workers_kept: the root's live ones that a lower max_workers found. moves: paths that were
-    mapped. leases, vacant: by key; the vacant ones are free while others wait for them."""
+    mapped. leases, vacant: by key; the vacant ones are free while others wait for them. questions:
+    who waits for an answer, by the approval's id; asked: how many ever were."""
 
     id: str = ""
     manifest: Manifest | None = None
@@ -383,6 +419,8 @@ class Run(Struct):
     layers: dict[ActorId, Layer] = field(default_factory=dict)
     leases: dict[str, Lease] = field(default_factory=dict)
     vacant: dict[str, None] = field(default_factory=dict)
+    questions: dict[str, tuple[ActorId, CallId]] = field(default_factory=dict)
+    asked: int = 0
 
     @property
     def led(self) -> bool:

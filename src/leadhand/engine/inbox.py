@@ -16,6 +16,8 @@ Mailable = (
     c.CancelActor
     | c.CancelRun
     | c.DrainRun
+    | c.AnswerApproval
+    | c.ChangePolicies
     | c.PauseActor
     | c.ContinueActor
     | c.RepromptActor

@@ -185,7 +185,7 @@ class _Session:
             return
         again = []
         for use in list(self.talk.open.values()):
-            if self.talk.effects.get(use.id) == "effects":
+            if self.talk.effects.get(use.id) == "effects" and not self.waits_for_answer(use):
                 await self.h.toolbox.tidy(self.calling(use), use)
                 self.returned(ToolResult(use.id, INTERRUPTED, is_error=True))
             else:
@@ -212,6 +212,12 @@ class _Session:
         history = await self.h.owner.history(self.actor)
         await self.exit("completed", final=summary_of(history))
         return True
+
+    def waits_for_answer(self, use: ToolUse) -> bool:
+        """Whether a call had not begun, since the operator was asked about it first."""
+        actor = self.live()
+        asked = actor.approvals.get(CallId(use.id)) if actor is not None else None
+        return asked is not None and not asked.used
 
     async def answered_before(self) -> None:
         """The last answer was durable and called no tool: it is the final one, unless the actor

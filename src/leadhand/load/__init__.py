@@ -10,9 +10,9 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from leadhand.domain.manifest import Manifest
+from leadhand.domain.manifest import ApprovalPolicy, Manifest
 from leadhand.errors import Fault, ManifestError
-from leadhand.load import sections
+from leadhand.load import policies, sections
 from leadhand.load.lines import KeyPath, Lines, locate
 from leadhand.load.options import Option, apply, assignment
 from leadhand.load.section import Report, Section, dotted
@@ -84,6 +84,23 @@ def find(
     Raises ManifestError where there is no telling what it says: it cannot be read, or is no TOML.
     """
     file = str(path)
+    return read(text_of(path), file, path.absolute().parent, options, environ, tools=tools)
+
+
+def policies_in(path: Path) -> tuple[ApprovalPolicy, ...]:
+    """The [[approval_policy]] tables of a file that holds nothing else. Raises ManifestError."""
+    file = str(path)
+    top = _top(text_of(path), file, (), {}, ())
+    top.only(("approval_policy",), {})
+    found = policies.entries(top, {})
+    if top.report.faults:
+        raise ManifestError(top.report.faults)
+    return found
+
+
+def text_of(path: Path) -> str:
+    """The text of a manifest's file. Raises ManifestError where it cannot be had."""
+    file = str(path)
     try:
         mode = path.stat().st_mode
         if stat.S_ISDIR(mode):
@@ -101,11 +118,10 @@ def find(
     if len(data) > SIZE_MAX:
         raise _too_large(file)
     try:
-        text = data.decode()
+        return data.decode()
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise _error(file, "is not UTF-8 text", "Save it as UTF-8", line) from error
-    return read(text, file, path.absolute().parent, options, environ, tools=tools)
 
 
 def read(
@@ -118,6 +134,23 @@ def read(
     tools: Collection[str] = (),
 ) -> Found:
     """The manifest in a text, as `find` gives it. environ: what its ${...} stand for."""
+    top = _top(text, file, options, environ, tools)
+    manifest = sections.manifest(top, base)
+    lead = top.values.get("lead")
+    path: KeyPath = ("lead", 0) if isinstance(lead, list) else ("lead",)
+    table = lead[0] if isinstance(lead, list) and lead else lead
+    leads = frozenset(table if isinstance(table, dict) else ())
+    return Found(manifest, text.removeprefix("\ufeff"), top.report, path, leads)
+
+
+def _top(
+    text: str,
+    file: str,
+    options: Sequence[Option],
+    environ: Mapping[str, str],
+    tools: Collection[str],
+) -> Section:
+    """The whole of a TOML text, with the options set in it."""
     text = text.removeprefix("\ufeff")
     try:
         size = len(text.encode())
@@ -127,12 +160,7 @@ def read(
         raise _too_large(file)
     lines = locate(text)
     values = _values(text, file, lines)
-    report = Report(file, lines, apply(values, options), environ, tools)
-    manifest = sections.manifest(Section(report, values), base)
-    lead = values.get("lead")
-    path: KeyPath = ("lead", 0) if isinstance(lead, list) else ("lead",)
-    table = lead[0] if isinstance(lead, list) and lead else lead
-    return Found(manifest, text, report, path, frozenset(table if isinstance(table, dict) else ()))
+    return Section(Report(file, lines, apply(values, options), environ, tools), values)
 
 
 def _loaded(found: Found) -> Loaded:

@@ -14,12 +14,16 @@ from typing import Any
 from leadhand.load import sections
 from leadhand.load.lines import locate
 from leadhand.load.section import ENTRIES_MAX, NAME, Report, Section
-from leadhand.load.tasks import TASKS_MAX
 
 EXAMPLE = Path(__file__).with_name("example.toml")
 TASKS = Path(__file__).with_name("example_tasks.toml")
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
-REQUIRED = {"lead": ["prompt"], "prices": ["input", "output"], "task": ["id", "prompt"]}
+REQUIRED = {
+    "lead": ["prompt"],
+    "prices": ["input", "output"],
+    "task": ["id", "prompt"],
+    "approval_policy": ["action"],
+}
 _NAMED = {"agents": {"pattern": f"^{NAME.pattern}$"}, "providers": {"pattern": f"^{NAME.pattern}$"}}
 
 Json = dict[str, Any]
@@ -66,8 +70,9 @@ def _section(report: Report, key: str, told: Mapping[str, str]) -> Json:
     if key == "lead":
         several = {"type": "array", "items": table, "minItems": 1, "maxItems": 1}
         return {**remark, "anyOf": [table, several]}
-    if key == "task":
-        return {**remark, "type": "array", "items": table, "maxItems": TASKS_MAX}
+    form = report.forms.get(("", key), {})
+    if form.get("type") == "array":
+        return {**remark, **form, "items": table}
     if key in report.known:
         return {**remark, **table}
     named = {"propertyNames": _NAMED[key]} if key in _NAMED else {}

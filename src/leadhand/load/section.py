@@ -263,6 +263,7 @@ class Section:
 
     def tables_of(self, key: str, most: int) -> "list[Section]":
         """The tables of an array, written as [[key]]; none where it is missing or has a fault."""
+        self.form(key, type="array", maxItems=most)
         values = self.values.get(key, [])
         if not isinstance(values, list) or not all(isinstance(each, dict) for each in values):
             self._wrong((key,), f"tables, each under a header [[{key}]]", values)

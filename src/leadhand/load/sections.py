@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from leadhand.domain.manifest import Agent, HouseRules, Lead, Manifest, Settings, Task
 from leadhand.domain.money import NANO, Price, show
-from leadhand.load import contract, providers, subleads, tasks
+from leadhand.load import contract, policies, providers, subleads, tasks
 from leadhand.load import settings as reading
 from leadhand.load.lines import KeyPath
 from leadhand.load.section import ENTRIES_MAX, NAME, NAME_RULE, Section, dotted, shown
@@ -25,14 +25,18 @@ _HOUSE = ("max_workers", "budget_usd", "lead_timeout_secs", "max_total_spawns")
 _RUN = (
     *(*_HOUSE, "grace_secs", "on_quota", "max_parallel_tasks", "halt_on_failure"),
     *("timeout_secs", "max_turns", "worktree_cleanup", "dump_shared_store", "status_dir"),
+    *("default_approval_policy", "require_plan_approval"),
 )
 _DEFAULTS = (*reading.KEYS, "timeout_secs", "budget_usd", "use_worktree")
 _LEAD = ("id", "prompt", *_HOUSE, *_DEFAULTS, "branch", *subleads.KEYS)
 _AGENT = ("description", *_DEFAULTS)
 _TASK = (*tasks.KEYS, *_DEFAULTS)
 _PRICE = ("input", "output", "cache_read", "cache_creation")
-_TOP = (*("run", "defaults", "lead", "sublead_defaults", "task", "agents", "prices", "providers"),)
-_LATER = ("mcp_server", "approval_policy", "notification", "lifecycle")
+_TOP = (
+    *("run", "defaults", "lead", "sublead_defaults", "task", "agents", "prices", "providers"),
+    "approval_policy",
+)
+_LATER = ("mcp_server", "notification", "lifecycle")
 ON_QUOTA = ("park", "fail")
 _WORKTREE_CLEANUP = ("on_success", "always", "never")
 
@@ -75,6 +79,7 @@ def manifest(top: Section, base: Path) -> Manifest:
         providers=providers.read(top.table("providers")),
         tools=tuple(top.report.tools),
         subleads=subleads.read(top, lead, house, base, _HOMES),
+        approvals=policies.read(top, run, _HOMES),
     )
 
 

@@ -1,4 +1,4 @@
-"""Call: the one road of every tool call: alias, role, parse, run, cap."""
+"""Call: the one road of every tool call: alias, role, parse, approval, run, cap."""
 
 import asyncio
 from collections.abc import Iterable, Sequence
@@ -12,7 +12,7 @@ from leadhand.domain.ids import CallId
 from leadhand.domain.text import one_line
 from leadhand.errors import InvalidArguments, LeadhandError, Refused, StoreError, UnknownTool
 from leadhand.model import ToolResult, ToolSchema, ToolUse
-from leadhand.tool import Caller, Role, Tool
+from leadhand.tool import Caller, Gate, Role, Tool
 
 # A whole page of Read passes, with what it says below.
 RESULT_MAX = 61_000
@@ -26,7 +26,9 @@ _encoder = msgspec.json.Encoder()
 class Toolbox:
     """The tools of a run, found by name or alias."""
 
-    def __init__(self, tools: Iterable[Tool]) -> None:
+    def __init__(self, tools: Iterable[Tool], gate: Gate | None = None) -> None:
+        """gate: what each call passes before it runs; it raises Refused."""
+        self._gate = gate
         self._by_name: dict[str, Tool] = {}
         self._schemas: dict[str, ToolSchema] = {}
         for tool in tools:
@@ -72,7 +74,10 @@ class Toolbox:
                 )
             if use.invalid:
                 raise unreadable(tool, use.invalid)
-            content = shown(await tool.handler(caller, parsed(tool, use.args)))
+            args = parsed(tool, use.args)
+            if self._gate is not None:
+                await self._gate(caller, tool, args)
+            content = shown(await tool.handler(caller, args))
             return ToolResult(use.id, await capped(caller, unicode(content)))
         except Refused as refusal:
             return ToolResult(use.id, refused(refusal), is_error=True)

@@ -202,6 +202,21 @@ def granted(event: e.LeaseGranted) -> str:
     return f"holds the lease {lease_name(event.lease)} (fence {event.fence})"
 
 
+def asked(event: e.ApprovalAsked) -> str:
+    """What the operator was asked."""
+    what = f"{event.approval}, {event.question.category}"
+    return f"asks for approval ({what}): {line(event.summary, 160)}"
+
+
+def answered(event: e.ApprovalAnswered) -> str:
+    """What was answered, and by whom."""
+    said = "approved" if event.approved else "rejected"
+    whose = {"ttl": "its fallback, since nobody answered", "policy": "a policy"}
+    why = event.edited_summary or event.comment
+    told = f": {line(why, 160)}" if why and event.by != "ttl" else ""
+    return f"{event.approval} was {said} by {whose.get(event.by, event.by)}{told}"
+
+
 TEXTS: dict[type, Words] = {
     e.ActorEnding: lambda it: f"is being ended as {it.status} by {it.by}: {it.reason}",
     e.SessionCrashed: lambda it: f"its session crashed and starts again: {it.error}",
@@ -209,6 +224,9 @@ TEXTS: dict[type, Words] = {
     e.ActorContinued: lambda it: "goes on with its conversation",
     e.ExitLate: lambda it: f"its session ended late ({it.outcome}); nothing changes",
     e.AnswerUnfinished: lambda it: f"its answer was {it.why}; it was asked to go on",
+    e.ApprovalAsked: asked,
+    e.ApprovalAnswered: answered,
+    e.ApprovalUsed: lambda it: f"does what {it.approval} approved",
     e.CallAdmitted: admitted,
     e.CallDeferred: lambda it: f"its call waits for {it.why}",
     e.CallCut: lambda it: f"its call ended without an answer: {it.why}{money(it.charged)}",
@@ -240,6 +258,9 @@ TEXTS: dict[type, Words] = {
     e.ActorUnpaused: lambda it: f"continued by {it.by}",
     e.ActorReprompted: lambda it: f"interrupted by {it.by} with a new prompt",
     e.SessionHalted: lambda it: "its session is stopped",
+    e.PoliciesChanged: lambda it: (
+        f"{it.by} changed the policies: {counted(len(it.policies), 'rule')}, else {it.default}"
+    ),
     e.ReportAsked: lambda it: "ended without a report and was asked for one",
     e.ReportChecked: checked,
     e.RunStarted: began,
@@ -262,7 +283,7 @@ TEXTS: dict[type, Words] = {
     e.WorkspaceKept: lambda it: f"its worktree stays: {it.why}",
 }
 DETAILS = (
-    *(e.ExitLate, e.CallAdmitted, e.DeadlineNeared, e.MessageSent, e.ToolLate, e.TurnLate),
-    *(e.WorkspaceMade, e.WorkspaceRemoved, e.LeaseRenewed, e.LeaseLeft, e.SessionHalted),
-    e.BeginningKept,
+    *(e.ApprovalUsed, e.ExitLate, e.CallAdmitted, e.DeadlineNeared, e.MessageSent, e.ToolLate),
+    *(e.TurnLate, e.WorkspaceMade, e.WorkspaceRemoved, e.LeaseRenewed, e.LeaseLeft),
+    *(e.SessionHalted, e.BeginningKept),
 )

@@ -13,8 +13,9 @@ from leadhand.domain.layers import lease_name
 from leadhand.domain.ledger import free
 from leadhand.domain.money import as_usd, show
 from leadhand.domain.rules.actor import CRASHES_MAX
+from leadhand.domain.rules.approval import open_questions
 from leadhand.domain.rules.pace import PARKED
-from leadhand.domain.state import Actor, Record, Run, Wait
+from leadhand.domain.state import Actor, Approval, Record, Run, Wait
 from leadhand.views.words import (
     counted,
     doing,
@@ -133,6 +134,8 @@ def waits_for(run: Run, one: Actor, scene: Scene) -> Standing:
     if one.call is not None:
         after = "it settles" if one.call.final else "its answer is recorded, and its tools run"
         return Standing(f"{model_name(one.model)} to answer", after, one.call.since, end_of(one))
+    if asked := next(open_questions(one), None):
+        return question(asked)
     if one.tools:
         return tools(run, one, scene)
     if scene.now.run_ms < one.retry_at:
@@ -145,6 +148,14 @@ def waits_for(run: Run, one: Actor, scene: Scene) -> Standing:
     which = "first" if one.started_at is None else "next"
     since = one.spawned_at if one.started_at is None else None
     return Standing(f"its {which} call to be admitted", "the call leaves", since)
+
+
+def question(asked: Approval) -> Standing:
+    """Of an actor that waits for the operator's answer."""
+    target = f"the operator to answer {asked.id}: {line(asked.summary, 160)}"
+    then = "approved" if asked.fallback == "auto_approve" else "rejected"
+    after = f"without an answer it is {then} by its fallback"
+    return Standing(target, after, asked.since, asked.until)
 
 
 def end_of(one: Actor) -> int | None:

@@ -11,7 +11,7 @@ from leadhand.domain import events as e
 from leadhand.domain.clock import At, Now
 from leadhand.domain.ids import ROOT, ActorId
 from leadhand.domain.manifest import Settings
-from leadhand.domain.rules import answer, caps, contract, message, report, task
+from leadhand.domain.rules import answer, approval, caps, contract, message, report, task
 from leadhand.domain.state import Actor, Ending, Record, Run
 from leadhand.domain.text import one_line
 from leadhand.errors import Settled, UnknownActor
@@ -88,6 +88,7 @@ def settling(run: Run, actor: Actor, command: c.RecordExit) -> list[e.Event]:
     """The events that close the actor's open call and settle it."""
     events = cut_short(actor, "its actor settled")
     status, error = outcome(actor, command)
+    status = approval.settling(actor, status)
     events.append(e.ActorSettled(actor.id, status=status, error=error, final=command.final))
     return events
 

@@ -18,7 +18,7 @@ from leadhand.domain.manifest import (
     layered,
 )
 from leadhand.domain.prices import price_of, window_of
-from leadhand.domain.rules import budget, caps, contract, task
+from leadhand.domain.rules import approval, budget, caps, contract, task
 from leadhand.domain.rules.actor import lean
 from leadhand.domain.state import Actor, Run
 from leadhand.domain.text import one_line
@@ -98,6 +98,7 @@ def spawn(run: Run, command: c.SpawnActor, now: Now) -> list[e.Event]:
         return []
     try:
         caps.check_spawn(run, parent)
+        approval.check_plan(run, parent)
         return [made(run, parent, command)]
     except Refused as refusal:
         raise caps.refused(parent, refusal) from refusal
