@@ -37,20 +37,12 @@ from leadhand.processes import Processes
 from leadhand.store import Store
 from leadhand.stores.codec import Secrets, secrets_of
 from leadhand.tool import Tool
-from leadhand.tools.approval import approval_tools
 from leadhand.tools.call import Toolbox
 from leadhand.tools.function import missing
 from leadhand.tools.gate import gate
-from leadhand.tools.lease import lease_tools
-from leadhand.tools.report import report_tool
-from leadhand.tools.spawn import spawn_tool
-from leadhand.tools.steer import steer_tools
-from leadhand.tools.store import store_tools
-from leadhand.tools.sublead import sublead_tool
-from leadhand.tools.wait import wait_tools
+from leadhand.tools.orchestration import orchestration
 from leadhand.tools.work.table import WORK_TOOLS
 from leadhand.tools.work.web_fetch import Get, web_fetch_tool
-from leadhand.tools.workers import worker_tools
 from leadhand.workspace import Workspaces
 from leadhand.workspaces.worktree import Worktrees
 
@@ -255,15 +247,10 @@ class LiveRun:
 
     def _harness(self, checker: Checker) -> ApiHarness:
         engine = self.engine
-        tools = [*WORK_TOOLS, web_fetch_tool(web_get), *wait_tools(engine), *worker_tools(engine)]
-        tools += [
-            spawn_tool(engine, self.folder, self.workspaces, checker.judge),
-            sublead_tool(engine, self.folder, self.workspaces),
-            report_tool(engine, checker.judge),
-            *approval_tools(engine),
-            *steer_tools(engine),
-            *store_tools(engine),
-            *lease_tools(engine),
+        tools = [
+            *WORK_TOOLS,
+            web_fetch_tool(web_get),
+            *orchestration(engine, self.folder, self.workspaces, checker.judge),
             *self._own_tools,
         ]
         if engine.run.manifest is not None:

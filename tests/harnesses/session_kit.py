@@ -32,14 +32,9 @@ from leadhand.stores.codec import NO_SECRETS
 from leadhand.stores.memory import Memory, MemoryStore
 from leadhand.testing import clock
 from leadhand.tool import Caller, Effect, Role, Tool
-from leadhand.tools.approval import approval_tools
 from leadhand.tools.call import Toolbox
 from leadhand.tools.gate import gate
-from leadhand.tools.spawn import spawn_tool
-from leadhand.tools.steer import steer_tools
-from leadhand.tools.sublead import sublead_tool
-from leadhand.tools.wait import wait_tools
-from leadhand.tools.workers import worker_tools
+from leadhand.tools.orchestration import orchestration
 from leadhand.wiring import RunBlobs
 from tests.rules.world import manifest
 
@@ -125,14 +120,13 @@ class Owner:
         await engine.submit(c.OwnRun(engine.epoch, "test"))
         if asked is not None:
             await engine.submit(c.StartRun(RUN, asked))
-        tools = [spawn_tool(engine, Folder(base)), sublead_tool(engine, Folder(base))]
-        tools += [*wait_tools(engine), *worker_tools(engine), *steer_tools(engine)]
+        tools = orchestration(engine, Folder(base))
         tools += [self.deed("Look", "reads"), self.deed("Touch", "effects")]
         model = ScriptedModel(self.answer)
         harness = ApiHarness(
             owner=engine,
             gateway=Gateway(engine, lambda name: model, Governor(0)),
-            toolbox=Toolbox([*tools, *approval_tools(engine)], gate(engine)),
+            toolbox=Toolbox(tools, gate(engine)),
             blobs=RunBlobs(self.store, RUN, NO_SECRETS),
             processes=Processes(RUN, base),
             environment={},

@@ -23,17 +23,10 @@ from leadhand.processes import Processes
 from leadhand.stores.codec import NO_SECRETS
 from leadhand.stores.memory import MemoryStore
 from leadhand.tool import Caller, Role, Tool
-from leadhand.tools.approval import approval_tools
 from leadhand.tools.call import Toolbox
 from leadhand.tools.gate import gate
-from leadhand.tools.lease import lease_tools
-from leadhand.tools.spawn import spawn_tool
-from leadhand.tools.steer import steer_tools
-from leadhand.tools.store import store_tools
-from leadhand.tools.sublead import sublead_tool
-from leadhand.tools.wait import wait_tools
+from leadhand.tools.orchestration import orchestration
 from leadhand.tools.work.table import WORK_TOOLS
-from leadhand.tools.workers import worker_tools
 from leadhand.wiring import RunBlobs
 from tests.rules.world import manifest
 
@@ -47,10 +40,8 @@ class Calling:
     def __init__(self, engine: Engine, store: MemoryStore, root: Path, extra: list[Tool]) -> None:
         self.engine, self.store, self.root = engine, store, root
         self.folder = Folder(root.parent / "run")
-        orchestration = [spawn_tool(engine, self.folder), sublead_tool(engine, self.folder)]
-        orchestration += [*wait_tools(engine), *worker_tools(engine), *steer_tools(engine)]
-        orchestration += [*store_tools(engine), *lease_tools(engine), *approval_tools(engine)]
-        self.toolbox = Toolbox([*WORK_TOOLS, *orchestration, *extra], gate(engine))
+        tools = [*WORK_TOOLS, *orchestration(engine, self.folder), *extra]
+        self.toolbox = Toolbox(tools, gate(engine))
         self.numbers = 0
 
     def caller(self, actor: str = ROOT, role: Role = "lead", call: str = "") -> Caller:

@@ -24,11 +24,12 @@ EVERYONE: frozenset[Role] = frozenset({"lead", "sublead", "worker"})
 ORCHESTRATION = {
     *("spawn_worker", "spawn_sublead", "wait_actor", "wait_for_any", "list_workers"),
     *("worker_status", "cancel_worker", "house_rules", "send"),
-    *("pause_worker", "continue_worker", "reprompt_worker"),
+    *("pause_worker", "continue_worker", "reprompt_worker", "propose_plan"),
 }
 SHARED = {
     *("kv_get", "kv_set", "kv_cas", "kv_list", "kv_wait"),
     *("lease_acquire", "lease_release", "run_lease_acquire", "run_lease_release"),
+    "request_approval",
 }
 
 
@@ -106,9 +107,9 @@ def test_leads_orchestrate_and_workers_do_not(root: Path) -> None:
         for role in ("lead", "sublead"):
             names = {each.name for each in toolbox.offered(role, ())}
             assert names == {*ORCHESTRATION, *SHARED}
-        assert {each.name for each in toolbox.offered("worker", ())} == SHARED
+        assert {each.name for each in toolbox.offered("worker", ())} == {*SHARED, "report"}
         found = {each.name for each in toolbox.offered("worker", [*everything, *ORCHESTRATION])}
-        assert found == {*WORKER_TOOLS, *SHARED}
+        assert found == {*WORKER_TOOLS, *SHARED, "report"}
 
     box(root, deed)
 
@@ -116,7 +117,7 @@ def test_leads_orchestrate_and_workers_do_not(root: Path) -> None:
 def test_only_the_work_tools_that_were_given_are_offered(root: Path) -> None:
     def deed(toolbox: Toolbox) -> None:
         offered = [each.name for each in toolbox.offered("worker", ("Read", "Fly"))]
-        assert [name for name in offered if name not in SHARED] == ["Read"]
+        assert [name for name in offered if name not in {*SHARED, "report"}] == ["Read"]
 
     box(root, deed)
 

@@ -333,7 +333,7 @@ def test_a_worker_has_no_waiting_tools(root: Path) -> None:
         args = {"worker_id": second}
         found = await lead.refused("wait_actor", args, actor=first, role="worker")
         assert found["code"] == "unknown_tool"
-        assert found["next"].startswith("Your tools are: Read, Write, kv_get, ")
+        assert found["next"].startswith("Your tools are: Read, Write, request_approval, ")
         assert "wait_actor" not in found["next"]
 
     leading(root, deed)

@@ -160,7 +160,6 @@ class _Session:
             uses = [block for block in answer.blocks if isinstance(block, ToolUse)]
             if uses and not self.final():
                 await self.run_tools(uses)
-                await self.thawed()
                 await self.end_reported()
                 continue
             await self.end()
@@ -209,6 +208,7 @@ class _Session:
         for result in self.fresh:
             await self.h.owner.submit(self.as_result(result))
         self.fresh = []
+        await self.thawed()
         history = await self.h.owner.history(self.actor)
         await self.exit("completed", final=summary_of(history))
         return True

@@ -29,14 +29,7 @@ from leadhand.testing.verdicts import Broken, Rest, at_rest
 from leadhand.testing.witness import WitnessStore
 from leadhand.testing.world import World
 from leadhand.tools.call import Toolbox
-from leadhand.tools.lease import lease_tools
-from leadhand.tools.report import report_tool
-from leadhand.tools.spawn import spawn_tool
-from leadhand.tools.steer import steer_tools
-from leadhand.tools.store import store_tools
-from leadhand.tools.sublead import sublead_tool
-from leadhand.tools.wait import wait_tools
-from leadhand.tools.workers import worker_tools
+from leadhand.tools.orchestration import orchestration
 from leadhand.wiring import RunBlobs
 
 NOWHERE = Path("/simulated")
@@ -123,10 +116,7 @@ class Life:
     def _made_harness(self) -> ApiHarness:
         engine, store = self._engine, self._store
         model = self._world.model(store)
-        folder = Folder(NOWHERE)
-        tools = [spawn_tool(engine, folder), sublead_tool(engine, folder), report_tool(engine)]
-        tools += [*wait_tools(engine), *worker_tools(engine), *steer_tools(engine)]
-        tools += [*store_tools(engine), *lease_tools(engine)]
+        tools = orchestration(engine, Folder(NOWHERE))
         return ApiHarness(
             owner=engine,
             gateway=Gateway(engine, lambda name: model, Governor(self._plan.seed, self._wall)),
