@@ -22,12 +22,9 @@ from leadhand.folder import Folder
 from leadhand.load.schema import example, schema, tasks_example
 from leadhand.tool import Tool
 from leadhand.tools.call import schema_of
-from leadhand.tools.spawn import spawn_tool
-from leadhand.tools.sublead import sublead_tool
-from leadhand.tools.wait import wait_tools
+from leadhand.tools.orchestration import orchestration
 from leadhand.tools.work.table import WORK_TOOLS
 from leadhand.tools.work.web_fetch import web_fetch_tool
-from leadhand.tools.workers import worker_tools
 from leadhand.wiring import web_get
 
 PLACE = Path(__file__).parents[1] / "docs" / "reference"
@@ -70,9 +67,7 @@ def tools() -> Iterator[str]:
 def every_tool() -> list[Tool]:
     """All tools; nobody calls them here, so they need no run."""
     nobody: Any = SimpleNamespace(run=Run())
-    found = [spawn_tool(nobody, Folder(Path())), sublead_tool(nobody, Folder(Path()))]
-    found += [*wait_tools(nobody), *worker_tools(nobody)]
-    return [*found, *WORK_TOOLS, web_fetch_tool(web_get)]
+    return [*orchestration(nobody, Folder(Path())), *WORK_TOOLS, web_fetch_tool(web_get)]
 
 
 def one_tool(tool: Tool) -> Iterator[str]:

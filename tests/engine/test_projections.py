@@ -115,6 +115,18 @@ def test_the_shared_store_is_written_where_the_house_rules_want_it(tmp_path: Pat
     assert path.read_bytes() == before
 
 
+def test_a_value_that_is_lost_leaves_the_last_dump_and_all_else_complete(tmp_path: Path) -> None:
+    ended = play(DUMPED, cast(sharing), tmp_path, store=SqliteStore(tmp_path / "runs"))
+    before = ended.folder.shared_store.read_bytes()
+    blobs = [path for path in (ended.folder.path / "blobs").rglob("*") if path.is_file()]
+    assert len(blobs) == 1
+    blobs[0].unlink()
+    ended.folder.summary.unlink()
+    again = go_on(ended, cast(sharing), SqliteStore(tmp_path / "runs"))
+    assert again.folder.shared_store.read_bytes() == before
+    assert again.summary["status"] == "succeeded"
+
+
 def test_the_shared_store_is_not_written_unless_it_is_wanted(tmp_path: Path) -> None:
     ended, _ = played(tmp_path)
     assert not ended.folder.shared_store.exists()

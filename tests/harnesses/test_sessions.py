@@ -234,7 +234,7 @@ def test_a_lead_without_money_gets_one_last_turn_without_tools(tmp_path: Path) -
 
 def test_tools_that_are_called_in_a_last_turn_are_not_run(tmp_path: Path) -> None:
     script = by_turn(calls(use("Touch"), text="I will just"))
-    ended = play(tmp_path, script, budget_nanousd=18_000, lead=Settings(max_tokens=4_096))
+    ended = play(tmp_path, script, budget_nanousd=22_000, lead=Settings(max_tokens=4_096))
     assert ended.done == []
     assert ended.record().preview == "I will just"
 

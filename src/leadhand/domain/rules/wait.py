@@ -76,6 +76,14 @@ def over(run: Run, actor: Actor, wait: Wait, now: Now) -> str:
         return "you are winding down"
     if actor.paused is not None and actor.paused.mode == "freeze":
         return "you are paused"
+    if wait.path and left_alone(actor, wait):
+        return "your workers have settled, so that nobody is left who could write it"
     if now.run_ms >= wait.until:
         return "the time of this wait ran out"
     return ""
+
+
+def left_alone(actor: Actor, wait: Wait) -> bool:
+    """Whether a lead waits for an entry that none of its workers can write any more."""
+    # One that has spawned nobody yet may be doing so by another call of the same turn.
+    return actor.id == wait.layer and bool(actor.keys) and not actor.live_children
