@@ -8,7 +8,9 @@ from pathlib import Path
 import msgspec
 
 from leadhand.domain import events as e
+from leadhand.domain.evolve import evolve
 from leadhand.domain.ids import ActorId
+from leadhand.domain.state import Run
 from leadhand.engine.engine import Engine
 from leadhand.engine.log import Stamped
 from leadhand.folder import Folder
@@ -27,12 +29,15 @@ class Projections:
         self._task: asyncio.Task[None] | None = None
         self._checked: e.ReportChecked | None = None
         self._tasks: dict[str, record.TaskRecord] = {}
+        # By the seq of its event: what each stint came to whose line is not written yet.
+        self._stints: dict[int, record.TaskRecord] = {}
         self.complaint = ""
 
     async def start(self) -> None:
         """Write anew what the log already holds, and follow it from there."""
         await asyncio.to_thread(self._clear)
         self._waiting = await self._engine.stamped()
+        self._retell(self._waiting)
         self._engine.listen(self._heard)
         self._work.set()
         self._task = asyncio.create_task(self._follow(), name="projections")
@@ -46,8 +51,26 @@ class Projections:
 
     def _heard(self, events: Sequence[Stamped]) -> None:
         if not self.complaint:
+            for stamped in events:
+                if isinstance(stamped.event, e.ActorSettled):
+                    self._keep(self._engine.run, stamped)
             self._waiting += events
             self._work.set()
+
+    def _retell(self, events: Sequence[Stamped]) -> None:
+        """Keep what each stint came to that the log holds, where there were further ones."""
+        again = any(isinstance(each.event, e.ActorContinued) for each in events)
+        run = Run() if again else self._engine.run
+        for stamped in events:
+            if again:
+                evolve(run, stamped.event, stamped.at)
+            if isinstance(stamped.event, e.ActorSettled):
+                self._keep(run, stamped)
+
+    def _keep(self, run: Run, stamped: Stamped) -> None:
+        settled = run.records.get(stamped.event.actor)
+        if settled is not None and settled.final_seq == stamped.at.seq:
+            self._stints[stamped.at.seq] = record.task_record(run, settled, self._folder)
 
     async def _put(self, events: Sequence[Stamped]) -> None:
         """Write, off the loop. What cannot be written is no loss: the log has it, and `resume`
@@ -97,9 +120,9 @@ class Projections:
             if told is not None:
                 path = self._folder.transcript(event.actor)
                 lines.setdefault(path, []).append(_encoder.encode(told))
-            if isinstance(event, e.ActorSettled) and event.actor in self._tasks:
-                settled = _encoder.encode(self._tasks[event.actor])
-                lines.setdefault(self._folder.summary_lines, []).append(settled)
+            stint = self._stints.pop(stamped.at.seq, None)
+            if stint is not None:
+                lines.setdefault(self._folder.summary_lines, []).append(_encoder.encode(stint))
                 self._folder.words(ActorId(event.actor)).unlink(missing_ok=True)
         for path, texts in lines.items():
             self._append(path, b"".join(text + b"\n" for text in texts))
