@@ -103,6 +103,7 @@ def test_a_worker_is_paused_told_and_continued_while_another_goes_on(at: Desk) -
     assert "root/W1 (job 1) is paused." in why
     assert "someone to continue it: operator paused it (the wrong file), for" in why
     assert f"`leadhand continue {run} root/W1`" in why
+    assert f"1 actor, until leadhand continue {run}" in at.run("status", run).out
     assert "Its own time stands still" in why
     at.touch("open")
     wait_for(lambda: state(at, "W2") == "Success")

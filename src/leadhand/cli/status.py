@@ -9,7 +9,7 @@ from leadhand.api import RunHandle, Standing
 from leadhand.api.names import command_on, resume_command
 from leadhand.cli.options import json_option, run_argument, run_dir_option, with_run
 from leadhand.cli.paper import dollars, heading, local, print_json, say, state, table
-from leadhand.views.words import line, span
+from leadhand.views.words import counted, line, span
 
 
 @click.command("status")
@@ -47,6 +47,9 @@ def facts(found: Standing, run_dir: Path) -> list[tuple[str, str]]:
         until_ms = found.parked_until_wall_ms
         until = f"until {local(until_ms)}" if until_ms else "until it is resumed"
         rows.append(("parked", f"{until}: {line(found.parked)}"))
+    if found.paused:
+        go_on = command_on("continue", found.run_id, run_dir)
+        rows.append(("paused", f"{counted(found.paused, 'actor')}, until {go_on}"))
     if found.owner:
         rows.append(("run by", line(found.owner)))
     if found.preview:

@@ -9,7 +9,7 @@ from leadhand.domain.state import Run
 
 def broken(run: Run) -> list[str]:
     """The sentences that do not hold; empty for every run that only the rules have touched."""
-    return [*_money(run), *_actors(run), *_caps(run), *_workspaces(run)]
+    return [*_money(run), *_actors(run), *_caps(run), *_pauses(run), *_workspaces(run)]
 
 
 def _money(run: Run) -> Iterator[str]:
@@ -76,6 +76,16 @@ def _caps(run: Run) -> Iterator[str]:
         yield "more workers are live than there are places"
     if run.spawned_total > run.house.max_total_spawns:
         yield "more workers were spawned than max_total_spawns"
+
+
+def _pauses(run: Run) -> Iterator[str]:
+    paused = [each for each in run.actors.values() if each.paused]
+    if run.paused != len(paused):
+        yield "the actors that are paused are not those that are counted"
+    for each in paused:
+        cancelled = each.paused is not None and each.paused.mode == "cancel"
+        if cancelled and not each.halting and each.deferral:
+            yield f"{each.id}: is paused, but its call waits to be admitted"
 
 
 def _workspaces(run: Run) -> Iterator[str]:

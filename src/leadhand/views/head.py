@@ -11,7 +11,8 @@ from leadhand.domain.text import one_line
 
 class Head(Struct, frozen=True, omit_defaults=True):
     """A run in brief. Money in nano-dollars, times in milliseconds of wall clock. parked: why, if
-    it is; parked_until: 0 where it waits for who resumes it."""
+    it is; parked_until: 0 where it waits for who resumes it. paused: how many actors
+    are."""
 
     run_id: str = ""
     lead: str = ""
@@ -29,6 +30,7 @@ class Head(Struct, frozen=True, omit_defaults=True):
     reopenable: bool = False
     parked: str = ""
     parked_until: int = 0
+    paused: int = 0
     preview: str = ""
 
 
@@ -52,6 +54,7 @@ def head_of(run: Run) -> Head:
         reopenable=reopenable(run),
         parked=run.parked.why if run.parked else "",
         parked_until=run.parked.until if run.parked else 0,
+        paused=run.paused,
         preview=one_line(lead.preview) if lead else "",
     )
 

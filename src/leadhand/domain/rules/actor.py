@@ -146,6 +146,7 @@ def evolve_settled(run: Run, event: e.ActorSettled, at: At) -> None:
     actor = run.actors.pop(event.actor)
     run.workers_live -= actor.role == "worker"
     run.failed += event.status != "Success"
+    run.paused -= actor.paused is not None
     ledger.release(run, actor)
     parent = run.actors.get(actor.parent)
     if parent is not None:
