@@ -82,7 +82,7 @@ class Life:
         if self.dice.random() < 0.85 and self.world.run.actors:
             return self.likely()
         often = [self.admit, self.turn, self.spawn, self.wait, self.returned, self.cut, self.crash]
-        rarely = [self.exit, self.cancel, self.again, self.of_time, self.of_run]
+        rarely = [self.exit, self.cancel, self.again, self.of_time, self.of_run, self.steer]
         return self.dice.choice(often * 3 + rarely)()
 
     def likely(self) -> c.Command:
@@ -168,6 +168,21 @@ class Life:
 
     def cancel(self) -> c.Command:
         return c.CancelActor(self.anybody(), "enough", self.dice.choice(["operator", ROOT]))
+
+    def steer(self) -> c.Command:
+        actor, whole = self.dice.choice([ROOT, self.anybody()]), self.dice.random() < 0.3
+        by, call = self.dice.choice([("operator", CallId("")), (ROOT, self.tool_of(ROOT))])
+        words = self.dice.choice(["Otherwise.", "Otherwise.", "", "x" * 20_000])
+        asked: list[c.Command] = [
+            c.PauseActor(actor, "cancel", "why", whole, by),
+            c.PauseActor(actor, "freeze", "why", whole, by),
+            c.ContinueActor(actor, words, whole, by, call),
+            c.ContinueActor(actor, "", whole, by, call),
+            c.RepromptActor(actor, words, by, call),
+            c.SendMessage(actor, words, whole, by, call),
+            c.RecordHalted(actor),
+        ]
+        return self.dice.choice(asked)
 
     def of_time(self) -> c.Command:
         actor = self.anybody()

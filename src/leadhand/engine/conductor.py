@@ -223,13 +223,14 @@ class Conductor:
 
     async def _end_sessions(self) -> None:
         self._leaving = True
-        stilling = self._stilling
-        while tasks := [*self._sessions.values(), *self._tidying.values(), *stilling.values()]:
+        while tasks := [*self._sessions.values(), *self._tidying.values()]:
             for task in tasks:
                 task.cancel()
             # One that does not hear is told again.
             await asyncio.wait(tasks, timeout=END_SECS)
             await asyncio.sleep(0)
+        if self._stilling:
+            await asyncio.wait([*self._stilling.values()], timeout=END_SECS)
 
     def _heard(self, events: Sequence[Stamped]) -> None:
         for stamped in events:
