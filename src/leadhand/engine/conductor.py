@@ -134,7 +134,8 @@ class Conductor:
     async def _perform(self, effect: fx.Effect) -> None:
         match effect:
             case fx.Launch(actor):
-                if actor not in self._sessions:
+                # One that goes on while its workspace is tidied up begins when that is done.
+                if actor not in self._sessions and actor not in self._tidying:
                     task = asyncio.create_task(self._attempt(actor), name=f"session {actor}")
                     self._sessions[actor] = task
                     # Also called for one that was cancelled before its first step.
