@@ -28,6 +28,9 @@ COORDINATE = """\
 Your job is to coordinate, not to do the work yourself: divide it, start workers with \
 spawn_worker, wait for them with wait_actor or wait_for_any, judge what they bring, and report.
 
+Messages of the operator come between your turns, in <message from="operator">: follow them. A \
+settled worker that lacks little goes on with continue_worker, better than a new one.
+
 A worker sees nothing but the prompt you give it. Each prompt stands alone: what to do, absolute \
 paths, and exactly what its answer must contain. Give all workers of one kind the same template. \
 Several tool calls in one turn run concurrently: spawn and wait for independent workers in one \
@@ -55,7 +58,9 @@ End with a final report and no text after it, in these sections and this order:
 WORKER = """\
 You are a worker in a run of AI agents. Do the task of the prompt, and only that. You cannot ask \
 back: where something is missing, say so in your answer. End by calling report: its summary is \
-your result and goes to the agent that started you, whole. Without it, your last message is."""
+your result and goes to the agent that started you, whole. Without it, your last message is. \
+Messages of that agent or of the operator may come between your turns, in <message from="...">: \
+follow them."""
 
 CONTRACT = """\
 What is demanded of your result, and checked when you end; what does not hold refutes it:

@@ -68,6 +68,55 @@ def test_a_run_is_cancelled_whole_or_one_actor_of_it(tmp_path: Path) -> None:
     assert {each.status for each in second.tasks} == {"Cancelled"}
 
 
+def test_a_run_is_steered_by_its_handle(tmp_path: Path) -> None:
+    async def main() -> tuple[leadhand.Result, Crew]:
+        crew = Crew(opened=False)
+        async with opened(tmp_path, crew) as lh:
+            run = await lh.dispatch(manifest())
+            await crew.met(2)
+            assert await run.pause("one", reason="look first") == leadhand.Steered("root/W1", True)
+            assert await run.pause(freeze=True) == leadhand.Steered(f"run {run.id}", True)
+            states = {each.id: each.state for each in (await run.tree()).branches}
+            assert states == {"root": "frozen", "root/W1": "paused", "root/W2": "frozen"}
+            assert (await run.status()).paused == 3
+            assert (await run.send("W2", "Mind the gap.")).what == "root/W2"
+            assert (await run.reprompt("one", "Otherwise.")).what == "root/W1"
+            assert (await run.continue_()).what == f"run {run.id}"
+            with pytest.raises(leadhand.Refused, match="nobody below root is paused"):
+                await run.continue_()
+            with pytest.raises(leadhand.UsageError, match="unknown actor: W7"):
+                await run.pause("W7")
+            with pytest.raises(leadhand.Refused, match="the message is empty"):
+                await run.send("W2", "")
+            crew.gate.set()
+            return await run.result(), crew
+
+    result, crew = play(main())
+    assert result.status == "succeeded"
+    assert crew.asked["root/W1"] == 2
+    # Its answer came when a message waited that it had not read.
+    assert crew.asked["root/W2"] == 2
+
+
+def test_a_settled_worker_is_continued_by_the_handle_of_its_run(tmp_path: Path) -> None:
+    async def main() -> leadhand.Result:
+        crew = Crew(opened=False)
+        async with opened(tmp_path, crew) as lh:
+            run = await lh.dispatch(manifest())
+            await crew.met(2)
+            await run.pause("two")
+            crew.gate.set()
+            async for event in run.events():
+                if event.type == "ActorSettled":
+                    break
+            await run.continue_("one", "Once more.")
+            await run.continue_("two")
+            return await run.result()
+
+    result = play(main())
+    assert {each.task_id: each.stint for each in result.tasks}["root/W1"] == 2
+
+
 @pytest.mark.slow
 def test_a_run_that_is_drained_is_let_go_of_after_its_grace_and_can_be_resumed(
     tmp_path: Path,

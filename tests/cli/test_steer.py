@@ -2,11 +2,13 @@
 
 import os
 import signal
+import subprocess
 import time
 from pathlib import Path
 
 import pytest
 
+from leadhand.standstill import PREFIX, own_group
 from tests.cli.conftest import Shelf
 from tests.cli.kit import Desk, ended, wait_for
 
@@ -49,7 +51,7 @@ def reply(request):
 '''
 
 
-def counting(at: Desk) -> "tuple[object, list[Path]]":
+def counting(at: Desk) -> "tuple[subprocess.Popen[str], list[Path]]":
     """Dispatch the counting worker; its process and the files in which it counts."""
     at.gate()
     (at.folder / "model.py").write_text(COUNTING)
@@ -103,6 +105,7 @@ def test_a_worker_is_paused_told_and_continued_while_another_goes_on(at: Desk) -
     assert "root/W1 (job 1) is paused." in why
     assert "someone to continue it: operator paused it (the wrong file), for" in why
     assert f"`leadhand continue {run} root/W1`" in why
+    assert f"1 actor, until leadhand continue {run}" in at.run("status", run).out
     assert "Its own time stands still" in why
     at.touch("open")
     wait_for(lambda: state(at, "W2") == "Success")
@@ -235,7 +238,7 @@ def test_a_frozen_command_stands_still_with_all_it_has_started_and_goes_on(at: D
     at.run("continue", at.latest())
     grows(files)
     at.touch("open")
-    assert ended(dispatch).code == 0  # type: ignore[arg-type]
+    assert ended(dispatch).code == 0
     assert "It gave: counted" in at.run("why", at.latest(), "W1").out
 
 
@@ -245,7 +248,7 @@ def test_what_was_frozen_when_its_owner_was_killed_is_gone_and_its_actor_is_paus
     dispatch, files = counting(at)
     run = at.latest()
     frozen(at, files)
-    dispatch.kill()  # type: ignore[attr-defined]
+    dispatch.kill()
     mark = f"LEADHAND_RUN={run}\0".encode()
     wait_for(lambda: not any(mark in environ for environ in environments()))
     resume = at.start("resume", run)
@@ -255,6 +258,28 @@ def test_what_was_frozen_when_its_owner_was_killed_is_gone_and_its_actor_is_paus
     at.run("continue", run, "W1")
     assert ended(resume).code == 0
     assert "It gave: interrupted, outcome unknown" in at.run("why", run, "W1").out
+    assert groups(run) == []
+
+
+def test_what_is_frozen_when_its_owner_is_interrupted_leaves_nothing(at: Desk) -> None:
+    dispatch, files = counting(at)
+    run = at.latest()
+    frozen(at, files)
+    for _ in range(2):
+        dispatch.send_signal(signal.SIGINT)
+        time.sleep(0.3)
+    assert ended(dispatch).code == 130
+    mark = f"LEADHAND_RUN={run}\0".encode()
+    assert not any(mark in environ for environ in environments())
+    assert groups(run) == []
+    stands(files, 0.2)
+    assert "1 actor, until leadhand continue" in at.run("status", run).out
+
+
+def groups(run: str) -> list[Path]:
+    """The cgroups that a run has left."""
+    own = own_group()
+    return [] if own is None else [*own.glob(f"{PREFIX}{run}.*")]
 
 
 def environments() -> list[bytes]:

@@ -92,7 +92,7 @@ class Life:
             self.cut,
             self.crash,
         ]
-        rarely = [self.exit, self.cancel, self.again, self.of_time, self.of_run]
+        rarely = [self.exit, self.cancel, self.again, self.of_time, self.of_run, self.steer]
         often += [self.shares, self.leases]
         return self.dice.choice(often * 3 + rarely)()
 
@@ -224,6 +224,21 @@ class Life:
 
     def cancel(self) -> c.Command:
         return c.CancelActor(self.anybody(), "enough", self.dice.choice(["operator", ROOT]))
+
+    def steer(self) -> c.Command:
+        actor, whole = self.dice.choice([ROOT, self.anybody()]), self.dice.random() < 0.3
+        by, call = self.dice.choice([("operator", CallId("")), (ROOT, self.tool_of(ROOT))])
+        words = self.dice.choice(["Otherwise.", "Otherwise.", "", "x" * 20_000])
+        asked: list[c.Command] = [
+            c.PauseActor(actor, "cancel", "why", whole, by),
+            c.PauseActor(actor, "freeze", "why", whole, by),
+            c.ContinueActor(actor, words, whole, by, call),
+            c.ContinueActor(actor, "", whole, by, call),
+            c.RepromptActor(actor, words, by, call),
+            c.SendMessage(actor, words, whole, by, call),
+            c.RecordHalted(actor),
+        ]
+        return self.dice.choice(asked)
 
     def of_time(self) -> c.Command:
         actor = self.anybody()

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from leadhand.domain import commands as c
 from leadhand.domain import effects as fx
+from leadhand.domain import events as e
 from leadhand.domain.due import affected, due, timers
 from leadhand.domain.ids import ROOT, ActorId
 from leadhand.errors import Refused
@@ -65,6 +66,7 @@ class Sessions:
     def __init__(self, life: Life) -> None:
         self.life, self.world = life, life.world
         self.alive: set[ActorId] = set()
+        self.frozen: set[ActorId] = set()
         self.touched: set[ActorId] = set(self.world.run.actors)
         self.seen = 0
         self.fired = self.world.run_ms
@@ -74,14 +76,19 @@ class Sessions:
         for event, _ in self.world.log[self.seen :]:
             if event.actor:
                 self.touched |= set(affected(self.world.run, event.actor))
+            if isinstance(event, e.RunOwned) and event.acts and self.frozen:
+                # What was frozen died with its owner, whose successor looks at everything.
+                self.frozen.clear()
+                self.alive.clear()
+                self.touched |= set(self.world.run.actors)
         self.seen = len(self.world.log)
         now = self.world.now
         for actor in self.world.run.actors:
             if any(self.fired < at <= now.run_ms for at in timers(self.world.run, actor)):
                 self.touched.add(actor)
         self.fired = now.run_ms
-        found = due(self.world.run, self.alive, now, self.touched)
-        everything = due(self.world.run, self.alive, now)
+        found = due(self.world.run, self.alive, now, self.touched, self.frozen)
+        everything = due(self.world.run, self.alive, now, None, self.frozen)
         assert sorted(map(repr, found)) == sorted(map(repr, everything))
         self.touched = set()
         return found
@@ -95,11 +102,17 @@ class Sessions:
                 case fx.Stop(actor):
                     self.alive.discard(actor)
                     self.touched.add(actor)
+                case fx.Freeze(actor):
+                    assert actor not in self.frozen
+                    self.frozen.add(actor)
+                case fx.Thaw(actor):
+                    self.frozen.remove(actor)
                 case fx.Submit(command):
                     with suppress(Refused):
                         self.world.do(command)
                 case fx.Suspend():
                     self.alive.clear()
+                    self.frozen.clear()
                     self.world.do(c.OwnRun(self.world.run.epoch + 1, "next"))
                     self.touched = set(self.world.run.actors)
 

@@ -7,7 +7,7 @@ import pytest
 from leadhand.domain import commands as c
 from leadhand.domain.ids import ROOT, ActorId, CallId
 from leadhand.domain.invariants import broken
-from leadhand.domain.state import Call, Deferral, Run
+from leadhand.domain.state import Call, Deferral, Pause, Run
 from tests.rules.world import UNIT, World
 
 RICH, POOR, GONE = ActorId("root/W1"), ActorId("root/W2"), ActorId("root/W3")
@@ -28,6 +28,11 @@ def calling(run: Run) -> None:
     call = run.actors[POOR].call
     assert call is not None
     run.actors[POOR].deferral = Deferral(call.id, 1, "why", 0, 1)
+
+
+def paused(run: Run) -> None:
+    run.actors[POOR].paused = Pause("cancel", 0, "operator", "")
+    run.actors[POOR].deferral = Deferral(CallId("next"), 1, "why", 0, 1)
 
 
 def late_lead(run: Run) -> None:
@@ -116,6 +121,8 @@ def test_a_run_that_only_the_rules_have_touched_is_sound() -> None:
         *((each_of(part), f"{RICH}: {part} is negative") for part in "spent excess".split()),
         *((each_of(part), f"{RICH}: {part} is negative") for part in "reserved held".split()),
         *((each_of(part), f"{RICH}: {part} is negative") for part in "granted slice".split()),
+        (paused, "the actors that are paused are not those that are counted"),
+        (paused, f"{POOR}: is paused, but its call waits to be admitted"),
         (overdrawn, "root: more is spent and set aside than its limit and excess"),
         (
             add(ROOT, "reserved", 1),

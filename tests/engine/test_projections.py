@@ -130,3 +130,26 @@ def test_a_value_that_is_lost_leaves_the_last_dump_and_all_else_complete(tmp_pat
 def test_the_shared_store_is_not_written_unless_it_is_wanted(tmp_path: Path) -> None:
     ended, _ = played(tmp_path)
     assert not ended.folder.shared_store.exists()
+
+
+def continuing(request: Request) -> Part:
+    """A lead that continues its settled worker."""
+    yield calls(spawn("one", label="first"))
+    yield calls(wait("W1"))
+    yield calls(("continue_worker", {"worker_id": "W1", "prompt": "the rest"}))
+    yield calls(wait("W1"))
+    return report("success", ["W1 — first — done"])
+
+
+def test_each_stint_has_a_line_of_its_own_also_when_it_is_written_anew(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path / "runs")
+    script = cast(continuing, lambda request: f"answer {len(request.messages)}")
+    ended = play(MANIFEST, script, tmp_path, store=store)
+    before = files(ended)
+    lines = [msgspec.json.decode(line) for line in before["summary.jsonl"].splitlines()]
+    found = [(each["task_id"], each["stint"], each["final_message_preview"]) for each in lines]
+    assert found[:2] == [("root/W1", 1, "answer 1"), ("root/W1", 2, "answer 3")]
+    assert [task["stint"] for task in ended.summary["tasks"]] == [1, 2]
+    ended.folder.summary_lines.unlink()
+    again = go_on(ended, script, SqliteStore(tmp_path / "runs"))
+    assert files(again) == before

@@ -345,3 +345,37 @@ def test_a_worker_whose_worktree_and_branch_are_gone_fails_with_the_reason(
     assert after.statuses["root/W1"] == "Failed"
     assert "are both gone" in after.run.records[W1].error
     assert after.run.status == "partial"
+
+
+@pytest.mark.parametrize("commits", [True, False])
+def test_a_worker_that_is_continued_works_in_its_worktree_or_in_a_new_one(
+    commits: bool, tmp_path: Path
+) -> None:
+    repository = make_repository(tmp_path / "repository")
+    command = "echo one > one; git add one; git commit -qm One" if commits else "true"
+
+    def worker(request: Request) -> Reply | str:
+        tried = done(request, "Bash")
+        if not tried:
+            return calls(("Bash", {"command": command}))
+        if "Look again." not in str(request.messages[1:]):
+            return "first"
+        if len(tried) == 1:
+            return calls(("Bash", {"command": "ls; git status --short | wc -l"}))
+        return tried[-1].text
+
+    def lead(request: Request) -> Part:
+        yield calls(spawn("Work.", tools=["Bash"]))
+        yield calls(wait("W1"))
+        yield calls(("continue_worker", {"worker_id": "W1", "prompt": "Look again."}))
+        request = yield calls(wait("W1"))
+        text = got(request)[0].json["result"]
+        assert ("one" in text.split()) is commits
+        assert text.split()[-1] == "0"
+        return report("success", ["W1 — work — done"])
+
+    text = MANIFEST.format(
+        run="", defaults="use_worktree = true", directory=repository, lead="use_worktree = false"
+    )
+    ended = play(text, cast(lead, worker), tmp_path)
+    assert ended.statuses == {"root/W1": "Success", "root": "Success"}

@@ -200,6 +200,14 @@ def test_a_run_of_tasks_that_is_paused_starts_none() -> None:
     assert len(world.actor().live_children) == 1
 
 
+def test_a_paused_lead_that_gets_more_time_has_all_of_it_when_it_is_continued() -> None:
+    world = World(lead_timeout_secs=100)
+    world.later(secs=10).do(c.PauseActor(ROOT))
+    world.later(secs=50).do(c.ChangeHouse(lead_timeout_secs=200))
+    world.later(secs=40).do(c.ContinueActor(ROOT))
+    assert world.actor().deadline == 100_000 + 200_000
+
+
 def test_a_log_of_pauses_gives_the_same_run_once_it_is_read_again() -> None:
     world, worker = paused()
     world.perform([ROOT])

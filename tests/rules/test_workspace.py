@@ -269,3 +269,35 @@ def test_long_words_are_cut() -> None:
     end(world, worker)
     tidied(world, worker, "x" * 10_000)
     assert len(world.run.workspaces[worker].why) == 500
+
+
+def test_a_worker_that_is_continued_works_where_it_worked() -> None:
+    world = World(lead=OWN)
+    worker = spawn(world)
+    place(world, worker)
+    end(world, worker)
+    tidied(world, worker, "1 commit not merged")
+    world.do(c.ContinueActor(worker))
+    assert (world.run.workspaces[worker].state, world.run.workspaces[worker].base) == (
+        "made",
+        "abc",
+    )
+
+
+@pytest.mark.parametrize("first", ["tidied", "continued"])
+def test_a_worker_that_is_continued_as_its_worktree_is_removed_wants_another(first: str) -> None:
+    world = World(lead=OWN)
+    worker = spawn(world)
+    place(world, worker)
+    end(world, worker)
+    if first == "tidied":
+        tidied(world, worker, "")
+        world.do(c.ContinueActor(worker))
+    else:
+        world.do(c.ContinueActor(worker))
+        assert world.run.workspaces[worker].state == "made"
+        tidied(world, worker, "")
+    assert world.run.workspaces[worker].state == "wanted"
+    assert world.run.workspaces[worker].source == "/repo"
+    place(world, worker)
+    assert world.do(c.RecordTidied(worker, "somebody works there")) == []

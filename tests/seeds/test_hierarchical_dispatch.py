@@ -50,9 +50,6 @@ from tests.seeds.kit import (
 
 BUILT = ("spawn_worker", "wait_for_worker", "wait_for_any", "list_workers", "cancel_worker")
 LEADS_LATER = (
-    "pause_worker",
-    "continue_worker",
-    "reprompt_worker",
     "request_approval",
     "propose_plan",
 )
@@ -623,6 +620,54 @@ def test_cancel_worker_ends_a_running_worker_and_keeps_the_reason(tmp_path: Path
 
     run = play(RULES + LEAD, cast(lead, worker), tmp_path)
     assert run.statuses == {"root/W1": "Cancelled", "root": "Success"}
+
+
+@pytest.mark.parametrize("mode", ["cancel", "freeze"])
+def test_pause_worker_holds_a_running_worker_and_continue_worker_resumes_it(
+    mode: str, tmp_path: Path
+) -> None:
+    asked: list[Request] = []
+
+    async def worker(request: Request) -> str:
+        asked.append(request)
+        await asyncio.sleep(0.3 if len(asked) == 1 else 0)
+        return "Done."
+
+    def lead(request: Request) -> Part:
+        request = yield calls(spawn("Work."))
+        name = got(request)[0].json["worker_id"]
+        request = yield calls((mcp("pause_worker"), {"worker_id": name, "mode": mode}))
+        state = "paused" if mode == "cancel" else "frozen"
+        assert got(request)[0].json["worker"]["state"] == state
+        request = yield calls((mcp("wait_for_worker"), {"worker_id": name, "timeout_secs": 1}))
+        assert got(request)[0].json["settled"] is False
+        yield calls((mcp("continue_worker"), {"worker_id": name}))
+        request = yield calls(wait(name))
+        assert got(request)[0].json["result"] == "Done."
+        return report("success", [f"{name} — work — done"])
+
+    run = play(RULES + LEAD, cast(lead, worker), tmp_path)
+    assert run.statuses == {"root/W1": "Success", "root": "Success"}
+    assert len(asked) == (2 if mode == "cancel" else 1)
+
+
+def test_reprompt_worker_redirects_a_worker_in_mid_flight(tmp_path: Path) -> None:
+    async def worker(request: Request) -> str:
+        if "Do B instead." not in str(request.messages[-1]):
+            await asyncio.Event().wait()
+        return "B is done."
+
+    def lead(request: Request) -> Part:
+        request = yield calls(spawn("Do A."))
+        name = got(request)[0].json["worker_id"]
+        again = {"worker_id": name, "prompt": "Do B instead."}
+        yield calls((mcp("reprompt_worker"), again))
+        request = yield calls(wait(name))
+        assert got(request)[0].json["result"] == "B is done."
+        return report("success", [f"{name} — B — done"])
+
+    run = play(RULES + LEAD, cast(lead, worker), tmp_path)
+    assert run.statuses == {"root/W1": "Success", "root": "Success"}
 
 
 @pytest.mark.parametrize("tool", LEADS_LATER)

@@ -1,6 +1,7 @@
 """Head: one row tells how a run stands, and an older Leadhand can read a newer one."""
 
 from leadhand.domain import commands as c
+from leadhand.domain.ids import ROOT
 from leadhand.domain.state import Run
 from leadhand.views.head import Head, head, head_of, read
 from tests.rules.world import REPORT
@@ -31,6 +32,20 @@ def test_a_head_counts_and_sums_what_the_run_holds() -> None:
     assert (found.live, found.settled, found.failed) == (2, 2, 1)
     assert (found.spent, found.budget) == (run.run.spent, 5_000_000_000)
     assert (found.run_ms, found.finished_wall_ms, found.preview) == (5_000, None, "")
+
+
+def test_a_head_counts_who_is_paused() -> None:
+    run = world()
+    worker = run.spawn()
+    run.do(c.PauseActor(worker))
+    run.do(c.PauseActor(ROOT))
+    run.do(c.PauseActor(ROOT))
+    assert head_of(run.run).paused == 2
+    run.do(c.ContinueActor(ROOT))
+    assert head_of(run.run).paused == 1
+    run.do(c.CancelActor(worker, "enough"))
+    run.perform(["root"])
+    assert head_of(run.run).paused == 0
 
 
 def test_a_head_tells_of_a_drain_a_cancel_and_the_end() -> None:

@@ -81,6 +81,30 @@ def test_one_that_waits_for_a_lease_says_who_holds_it_and_who_is_before_it() -> 
     assert "free, and about to be granted" in of(run, second).waits_for
 
 
+def test_one_that_is_paused_says_by_whom_and_how_it_goes_on() -> None:
+    run = world()
+    worker = run.spawn(**TIMED)
+    run.admit(worker)
+    run.later(secs=60).do(c.PauseActor(worker, "freeze", "look at\nits files", by=ROOT))
+    found = of(run.later(secs=5), worker)
+    assert (found.state, found.waiting_ms, found.left_ms) == ("frozen", 5_000, None)
+    assert found.waits_for == "someone to continue it: root froze it (look at its files)"
+    assert "`leadhand continue run root/W1`, or when its lead says so" in found.next
+    assert "Its own time stands still, with 9 min left (of 10 min)." in said(found)
+    run.do(c.PauseActor(worker, "cancel"))
+    assert of(run, worker).state == "paused"
+    assert of(run, worker, held="").state == "interrupted"
+
+
+def test_one_that_is_interrupted_says_so() -> None:
+    run = world()
+    worker = run.spawn()
+    run.admit(worker)
+    run.do(c.RepromptActor(worker, "otherwise"))
+    assert of(run, worker).waits_for == "its session to stop"
+    assert "1 message to it goes with its next call." in said(of(run, worker))
+
+
 def test_one_that_was_spawned_and_not_started_says_so() -> None:
     run = world()
     worker = run.spawn()

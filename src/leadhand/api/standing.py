@@ -19,8 +19,8 @@ class Standing(Struct, frozen=True):
     """A run in brief. status: as in its log, but `interrupted` where it is not over and nobody
     owns it, `parked` where it waits for a provider's quota, `empty` where it never began,
     `unreadable` where error says why. resumable: whether `leadhand resume` would go on with it.
-    parked: why it is; parked_until: when it goes on by itself, if it does. ran_ms: run time.
-    questions: how many wait for the operator."""
+    parked: why it is; parked_until: when it goes on by itself, if it does. paused: how many actors
+    wait to be continued. questions: how many wait for the operator. ran_ms: run time."""
 
     run_id: str
     status: str
@@ -41,6 +41,7 @@ class Standing(Struct, frozen=True):
     parked_until: str | None = None
     parked_until_wall_ms: int = 0
     questions: int = 0
+    paused: int = 0
     owner: str = ""
     preview: str = ""
     error: str = ""
@@ -84,6 +85,7 @@ def of(run_id: str, brief: head.Head, held: str) -> Standing:
         parked_until=iso(brief.parked_until) if brief.parked_until and held else None,
         parked_until_wall_ms=brief.parked_until if held else 0,
         questions=brief.questions,
+        paused=brief.paused,
         owner=held,
         preview=brief.preview,
     )

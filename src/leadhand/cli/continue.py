@@ -17,10 +17,10 @@ from leadhand.cli.paper import say
 @subtree_option
 @run_dir_option
 def command(run: str, actor: str | None, prompt: str, subtree: bool, run_dir: Path) -> None:
-    """Let a paused actor go on, or a settled worker once more; without ACTOR, all that is paused.
+    """Let what is paused go on, or give a settled worker another stint.
 
-    ACTOR is a path (root/W3), its end (W3) or a label. A settled worker goes on with its whole
-    conversation, and takes money and a place as a new one would.
+    ACTOR is a path (root/W3), its end (W3) or a label; without one, all that is paused. A settled
+    worker goes on with its whole conversation, and takes money and a place as a new one would.
     """
 
     async def continued(one: RunHandle) -> str:

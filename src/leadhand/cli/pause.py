@@ -30,9 +30,10 @@ from leadhand.cli.paper import say
 def command(
     run: str, actor: str | None, freeze: bool, subtree: bool, reason: str, run_dir: Path
 ) -> None:
-    """Let an actor take no further step until `continue`; without ACTOR, everybody.
+    """Let a run, an actor or all below it take no further step.
 
-    ACTOR is a path (root/W3), its end (W3) or a label. Its own time stands still meanwhile.
+    ACTOR is a path (root/W3), its end (W3) or a label; without one, everybody. Its own time stands
+    still until `leadhand continue`.
     """
 
     async def paused(one: RunHandle) -> str:

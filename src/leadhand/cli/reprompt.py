@@ -16,7 +16,7 @@ from leadhand.cli.paper import say
 @click.argument("prompt")
 @run_dir_option
 def command(run: str, actor: str, prompt: str, run_dir: Path) -> None:
-    """Interrupt an actor's turn now; it goes on with PROMPT.
+    """Interrupt an actor's turn and let it go on with a new prompt.
 
     ACTOR is a path (root/W3), its end (W3) or a label; the lead is root. A tool that it runs is
     stopped, and its model is told so. What is paused goes on.

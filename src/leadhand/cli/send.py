@@ -17,7 +17,7 @@ from leadhand.cli.paper import say
 @subtree_option
 @run_dir_option
 def command(run: str, actor: str, message: str, subtree: bool, run_dir: Path) -> None:
-    """Leave MESSAGE with an actor, which reads it with its next turn.
+    """Leave a message that an actor reads with its next turn.
 
     ACTOR is a path (root/W3), its end (W3) or a label; the lead is root, and root with --subtree
     is everybody.

@@ -50,6 +50,9 @@ def facts(found: Standing, run_dir: Path) -> list[tuple[str, str]]:
     if found.questions:
         waiting = counted(found.questions, "question")
         rows.append(("asks you", f"{waiting}: {command_on('approvals', found.run_id, run_dir)}"))
+    if found.paused:
+        go_on = command_on("continue", found.run_id, run_dir)
+        rows.append(("paused", f"{counted(found.paused, 'actor')}, until {go_on}"))
     if found.owner:
         rows.append(("run by", line(found.owner)))
     if found.preview:

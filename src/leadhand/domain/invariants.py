@@ -19,6 +19,7 @@ def broken(run: Run) -> list[str]:
         *_caps(run),
         *_approvals(run),
         *contract.broken(run),
+        *_pauses(run),
         *_workspaces(run),
         *_store(run),
         *_leases(run),
@@ -130,6 +131,16 @@ def _subleads(run: Run) -> Iterator[str]:
         yield "more workers are live than max_total_workers"
     if max(map(depth, run.actors), default=0) > within.max_depth:
         yield "somebody works deeper than max_depth"
+
+
+def _pauses(run: Run) -> Iterator[str]:
+    paused = [each for each in run.actors.values() if each.paused]
+    if run.paused != len(paused):
+        yield "the actors that are paused are not those that are counted"
+    for each in paused:
+        cancelled = each.paused is not None and each.paused.mode == "cancel"
+        if cancelled and not each.halting and each.deferral:
+            yield f"{each.id}: is paused, but its call waits to be admitted"
 
 
 def _workspaces(run: Run) -> Iterator[str]:

@@ -401,6 +401,7 @@ class Run(Struct):
     workers_live: int = 0
     subleads_live: int = 0
     failed: int = 0
+    paused: int = 0
     workers_kept: int = 0
     spent: int = 0
     calls: int = 0

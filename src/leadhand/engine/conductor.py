@@ -142,7 +142,9 @@ class Conductor:
     async def _perform(self, effect: fx.Effect) -> None:
         match effect:
             case fx.Launch(actor):
-                self._start(actor, self._session, "session")
+                # One that goes on while its workspace is tidied up begins when that is done.
+                if actor not in self._tidying:
+                    self._start(actor, self._session, "session")
             case fx.Check(actor):
                 self._start(actor, self._check, "checks")
             case fx.Stop(actor):
@@ -239,13 +241,14 @@ class Conductor:
 
     async def _end_sessions(self) -> None:
         self._leaving = True
-        stilling = self._stilling
-        while tasks := [*self._sessions.values(), *self._tidying.values(), *stilling.values()]:
+        while tasks := [*self._sessions.values(), *self._tidying.values()]:
             for task in tasks:
                 task.cancel()
             # One that does not hear is told again.
             await asyncio.wait(tasks, timeout=END_SECS)
             await asyncio.sleep(0)
+        if self._stilling:
+            await asyncio.wait([*self._stilling.values()], timeout=END_SECS)
 
     def _heard(self, events: Sequence[Stamped]) -> None:
         for stamped in events:

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from leadhand.domain import events as e
+from leadhand.domain.evolve import evolve
 from leadhand.domain.ids import ActorId
 from leadhand.domain.state import Entry, Run
 from leadhand.engine.engine import Engine
@@ -34,12 +35,15 @@ class Projections:
         self._checked: e.ReportChecked | None = None
         self._tasks: dict[str, record.TaskRecord] = {}
         self._proofs: dict[str, record.Proofs] = {}
+        # By the seq of its event: what each stint came to whose line is not written yet.
+        self._stints: dict[int, record.TaskRecord] = {}
         self.complaint = ""
 
     async def start(self) -> None:
         """Write anew what the log already holds, and follow it from there."""
         await asyncio.to_thread(self._clear)
         self._waiting = await self._engine.stamped()
+        self._retell(self._waiting)
         self._engine.listen(self._heard)
         self._work.set()
         self._task = asyncio.create_task(self._follow(), name="projections")
@@ -53,8 +57,31 @@ class Projections:
 
     def _heard(self, events: Sequence[Stamped]) -> None:
         if not self.complaint:
+            for stamped in events:
+                self._note(self._engine.run, stamped)
             self._waiting += events
             self._work.set()
+
+    def _retell(self, events: Sequence[Stamped]) -> None:
+        """Keep what each stint came to that the log holds, where there were further ones."""
+        again = any(isinstance(each.event, e.ActorContinued) for each in events)
+        run = Run() if again else self._engine.run
+        for stamped in events:
+            if again:
+                evolve(run, stamped.event, stamped.at)
+            self._note(run, stamped)
+
+    def _note(self, run: Run, stamped: Stamped) -> None:
+        """Keep what a stint has brought so far, and what it came to."""
+        event = stamped.event
+        proofs = self._proofs.get(event.actor)
+        if isinstance(event, e.OutcomeReported | e.ChecksRecorded | e.ActorContinued):
+            self._proofs[event.actor] = (proofs or record.Proofs()).after(event)
+        elif isinstance(event, e.ActorSettled):
+            settled = run.records.get(event.actor)
+            if settled is not None and settled.final_seq == stamped.at.seq:
+                told = record.task_record(run, settled, self._folder, proofs)
+                self._stints[stamped.at.seq] = told
 
     async def _put(self, events: Sequence[Stamped]) -> None:
         """Write, off the loop. What cannot be written is no loss: the log has it, and `resume`
@@ -72,9 +99,6 @@ class Projections:
             event = stamped.event
             if isinstance(event, e.ReportChecked):
                 self._checked = event
-            elif isinstance(event, e.OutcomeReported | e.ChecksRecorded | e.ActorContinued):
-                before = self._proofs.get(event.actor, record.Proofs())
-                self._proofs[event.actor] = before.after(event)
             elif isinstance(event, e.ActorSettled | e.WorkspaceKept | e.WorkspaceRemoved):
                 settled = self._engine.run.records.get(event.actor)
                 if settled is not None:
@@ -110,9 +134,9 @@ class Projections:
             if told is not None:
                 path = self._folder.transcript(event.actor)
                 lines.setdefault(path, []).append(_encoder.encode(told))
-            if isinstance(event, e.ActorSettled) and event.actor in self._tasks:
-                settled = _encoder.encode(self._tasks[event.actor])
-                lines.setdefault(self._folder.summary_lines, []).append(settled)
+            stint = self._stints.pop(stamped.at.seq, None)
+            if stint is not None:
+                lines.setdefault(self._folder.summary_lines, []).append(_encoder.encode(stint))
                 self._folder.words(ActorId(event.actor)).unlink(missing_ok=True)
         for path, texts in lines.items():
             self._append(path, b"".join(text + b"\n" for text in texts))

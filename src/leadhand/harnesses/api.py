@@ -166,9 +166,8 @@ class _Session:
 
     async def thawed(self) -> None:
         """Wait while the actor is frozen: what it has answered leads to nothing before."""
-        with self.h.owner.watching(self.actor) as changed:
-            while (actor := self.live()) is not None and frozen(actor):
-                changed.clear()
+        while (actor := self.live()) is not None and frozen(actor):
+            with self.h.owner.watching(self.actor) as changed:
                 await changed.wait()
 
     def final(self) -> bool:

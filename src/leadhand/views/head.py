@@ -11,8 +11,8 @@ from leadhand.domain.text import one_line
 
 class Head(Struct, frozen=True, omit_defaults=True):
     """A run in brief. Money in nano-dollars, times in milliseconds of wall clock. parked: why, if
-    it is; parked_until: 0 where it waits for who resumes it. questions: how many wait for the
-    operator."""
+    it is; parked_until: 0 where it waits for who resumes it. paused: how many actors are;
+    questions: how many wait for the operator."""
 
     run_id: str = ""
     lead: str = ""
@@ -31,6 +31,7 @@ class Head(Struct, frozen=True, omit_defaults=True):
     parked: str = ""
     parked_until: int = 0
     questions: int = 0
+    paused: int = 0
     preview: str = ""
 
 
@@ -55,6 +56,7 @@ def head_of(run: Run) -> Head:
         parked=run.parked.why if run.parked else "",
         parked_until=run.parked.until if run.parked else 0,
         questions=len(run.questions),
+        paused=run.paused,
         preview=one_line(lead.preview) if lead else "",
     )
 

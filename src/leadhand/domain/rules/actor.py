@@ -151,6 +151,7 @@ def evolve_settled(run: Run, event: e.ActorSettled, at: At) -> None:
     actor = run.actors.pop(event.actor)
     caps.count_live(run, actor, -1)
     run.failed += event.status != "Success"
+    run.paused -= actor.paused is not None
     ledger.release(run, actor)
     parent = run.actors.get(actor.parent)
     if parent is not None:

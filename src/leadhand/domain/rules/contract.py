@@ -177,6 +177,7 @@ def evolve_claimed(run: Run, event: e.OutcomeClaimed, at: At) -> None:
     actor = run.actors[event.actor]
     actor.duty.claimed_at = at.now.run_ms
     # What is paused is a session.
+    run.paused -= actor.paused is not None
     actor.paused = None
     actor.deadline = actor.stop_at = None
     actor.crashes = 0

@@ -140,7 +140,8 @@ def lift(lead: Actor, event: e.HouseChanged, at: At) -> None:
     """Let a lead go on that was winding down."""
     if "time" in event.raised:
         lead.timeout_ms = event.house.lead_timeout_secs * 1000
-        lead.deadline = at.now.run_ms + lead.timeout_ms
+        # A paused lead's time begins when it is continued.
+        lead.deadline = (lead.paused.since if lead.paused else at.now.run_ms) + lead.timeout_ms
         lead.warned = False
         if lead.expired:
             lead.expired, lead.stop_at, lead.stop_why = False, None, ""

@@ -71,6 +71,7 @@ def evolve_paused(run: Run, event: e.ActorPaused, at: At) -> None:
     """From here on the actor's own time stands still; a session that is cancelled is to halt."""
     actor = run.actors[event.actor]
     since = actor.paused.since if actor.paused else at.now.run_ms
+    run.paused += actor.paused is None
     actor.paused = Pause(event.mode, since, event.by, one_line(event.reason, 500))
     if event.mode == "cancel" and actor.role != "tasks":
         actor.halting = actor.halting or "pause"
@@ -83,6 +84,7 @@ def evolve_unpaused(run: Run, event: e.ActorUnpaused, at: At) -> None:
         return
     stood = at.now.run_ms - actor.paused.since
     actor.paused = None
+    run.paused -= 1
     if actor.deadline is not None and not actor.expired:
         actor.deadline += stood
     for wait in actor.waits.values():

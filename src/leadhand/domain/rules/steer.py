@@ -178,7 +178,7 @@ def reached(run: Run, actor_id: ActorId, *, subtree: bool) -> list[Actor]:
         status = run.records[actor_id].status
         raise Settled(
             f"{actor_id} has settled as {status}",
-            "continue_worker lets it go on with its whole conversation.",
+            "continue_worker (or `leadhand continue`) lets it go on with its whole conversation.",
         )
     actor = run.live(actor_id)
     if actor.ending is not None:

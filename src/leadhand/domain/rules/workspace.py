@@ -64,7 +64,11 @@ def keep(run: Run, command: c.KeepWorkspace, now: Now) -> list[e.Event]:
 
 
 def tidied(run: Run, command: c.RecordTidied, now: Now) -> list[e.Event]:
-    """Note what became of a settled actor's worktree."""
+    """Note what became of a settled actor's worktree; one that goes on meanwhile gets another."""
+    workspace = run.workspaces.get(command.actor)
+    going_on = run.actors.get(command.actor)
+    if going_on and going_on.stint > 1 and workspace and workspace.state == "made":
+        return [] if command.kept else [e.WorkspaceRemoved(command.actor)]
     if not open_still(run, command.actor):
         return []
     if not command.kept:
@@ -160,8 +164,11 @@ def evolve_settled(run: Run, event: e.ActorSettled, at: At) -> None:
 
 
 def evolve_removed(run: Run, event: e.WorkspaceRemoved, at: At) -> None:
-    """There is nothing left to look at."""
+    """There is nothing left to look at, or to work in."""
     run.workspaces[event.actor].state = "removed"
+    actor = run.actors.get(event.actor)
+    if actor is not None:
+        want(run, actor.id, actor.settings)
 
 
 def evolve_kept(run: Run, event: e.WorkspaceKept, at: At) -> None:
