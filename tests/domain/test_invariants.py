@@ -1,6 +1,7 @@
 """Invariants: each sentence is said of a run in which it does not hold, and of no other."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
@@ -199,7 +200,7 @@ def poor(run: Run) -> None:
     run.actors[SUB].pool = ROOT
 
 
-def fewer(**figures: int) -> Callable[[Run], None]:
+def fewer(**figures: Any) -> Callable[[Run], None]:
     """Lower a figure of the sub-leads."""
 
     def change(run: Run) -> None:
