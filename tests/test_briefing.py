@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import Any
 
+from msgspec.structs import replace
+
 from leadhand.briefing import briefing
 from leadhand.domain import events as e
 from leadhand.domain.ids import ROOT, ActorId
@@ -87,3 +89,42 @@ def test_who_has_a_worktree_is_told_where_it_is_and_what_it_lacks() -> None:
         assert "Note: its submodules are empty: lib." in text
         assert "You work in /work" not in text
         assert ("Your workers work in worktrees of their own" in text) == (role == "lead")
+
+
+def sublead(**given: Any) -> str:
+    """The briefing of a sub-lead."""
+    spawned = e.ActorSpawned(
+        ActorId("root/S1"),
+        parent=ROOT,
+        role="sublead",
+        settings=replace(SETTINGS, timeout_secs=77),
+        envelope=400_000_000,
+        max_workers=2,
+    )
+    return briefing(spawned, HOUSE, list(WORK_TOOLS), **given)
+
+
+def test_a_sub_lead_leads_and_is_told_its_own_figures_and_for_whom_its_last_message_is() -> None:
+    text = sublead()
+    assert text.startswith("You are a sub-lead in a run of AI agents")
+    assert "sees nothing of it but your final message" in text
+    assert "Your job is to coordinate, not to do the work yourself" in text
+    assert "at most 2 workers at a time, 1000 in all of the whole run" in text
+    assert "at most $0.40 for everything" in text
+    assert "at most 77 seconds for you" in text
+    assert "4. COST SUMMARY" in text
+    assert "spawn_sublead" not in text
+
+
+def test_who_may_have_sub_leads_is_told_what_they_are() -> None:
+    spawned = e.ActorSpawned(ROOT, role="lead", settings=SETTINGS)
+    tool = replace(WORK_TOOLS[0], name="spawn_sublead")
+    assert "With spawn_sublead you start a lead of its own" in briefing(spawned, HOUSE, [tool])
+    assert "With spawn_sublead" not in told("lead")
+
+
+def test_a_sub_lead_shares_a_store_with_its_workers_as_a_lead_does() -> None:
+    spawned = e.ActorSpawned(ActorId("root/S1"), role="sublead", settings=SETTINGS)
+    text = briefing(spawned, HOUSE, [replace(WORK_TOOLS[0], name="kv_set")])
+    assert "You share a store with your workers" in text
+    assert "only you write, all read" in text

@@ -180,3 +180,40 @@ def test_a_script_in_a_prompt_is_not_loaded(tmp_path: Path) -> None:
     (tmp_path / "m.toml").write_text(text)
     checked = check(tmp_path / "m.toml", changes(None, None, ()))
     assert "only the operator names one" in str(checked.notes[0]) + checked.notes[0].mend
+
+
+def test_sub_leads_are_in_the_tree_with_what_they_may_cost(at: Desk) -> None:
+    sets = ("lead.allow_subleads=true", "lead.max_subleads=2", "sublead_defaults.budget_usd=0.25")
+    words = [word for each in sets for word in ("--set", each)]
+    done = at.run("validate", seed(at, SEEDS[0]), "--directory", ".", *words, env=KEY)
+    assert done.code == 0, done.err
+    tree, _, rest = done.out.partition("At worst")
+    assert "☆ sub-lead  claude-haiku-4-5" in tree
+    assert "$0.25 envelope" in tree
+    assert (
+        "at most 2 sub-leads at a time on 1 level, each with at most 4 workers of its own; "
+        "12 workers at a time in the whole run"
+    ) in tree
+    assert "cost  $2.00 for everything" in rest
+    assert "sub-leads, and all below them, spend of it: each at most $1.9" in rest
+    assert "a sub-lead, and its waits for workers" in rest
+    told = at.run("validate", SEEDS[0], "--directory", ".", *words, "--json", env=KEY).json["run"]
+    assert told["subleads"]["sublead"]["budget_usd"] == 0.25
+    assert told["worst_case_usd"] == 2.0
+
+
+def test_a_sub_lead_that_never_fits_is_a_warning(at: Desk) -> None:
+    sets = ("lead.allow_subleads=true", "sublead_defaults.budget_usd=2")
+    words = [word for each in sets for word in ("--set", each)]
+    done = at.run("validate", seed(at, SEEDS[0]), "--directory", ".", *words, "--json", env=KEY)
+    assert done.code == 0
+    assert done.json["warnings"][-1]["message"].startswith("not one sub-lead fits: budget exceeded")
+
+
+def test_figures_of_sub_leads_without_leave_are_a_warning_and_wrong_ones_a_fault(at: Desk) -> None:
+    words = ("--directory", ".", "--set", "lead.max_subleads=2", "--json")
+    done = at.run("validate", seed(at, SEEDS[0]), *words, env=KEY)
+    assert "since allow_subleads is not true" in done.json["warnings"][0]["message"]
+    words = ("--directory", ".", "--set", "lead.max_depth=9", "--json")
+    done = at.run("validate", SEEDS[0], *words, env=KEY)
+    assert (done.code, done.json["faults"][0]["key"]) == (2, "lead.max_depth")

@@ -3,7 +3,16 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from leadhand.domain.ids import ROOT, ActorId, as_file_name, parent_id, short, worker_id
+from leadhand.domain.ids import (
+    ROOT,
+    ActorId,
+    as_file_name,
+    depth,
+    parent_id,
+    short,
+    sublead_id,
+    worker_id,
+)
 
 steps = st.lists(st.integers(1, 10**6), max_size=4)
 
@@ -25,6 +34,14 @@ def test_a_workers_id_is_its_place_under_its_parent() -> None:
 def test_the_parent_of_a_worker_is_who_it_was_made_under(numbers: list[int], last: int) -> None:
     assert parent_id(worker_id(path(numbers), last)) == path(numbers)
     assert short(worker_id(path(numbers), last)) == f"W{last}"
+
+
+@given(steps, st.integers(1, 10**6))
+def test_a_sub_lead_is_one_level_below_and_no_worker(numbers: list[int], last: int) -> None:
+    found = sublead_id(path(numbers), last)
+    assert (parent_id(found), short(found)) == (path(numbers), f"S{last}")
+    assert (depth(ROOT), depth(found)) == (0, len(numbers) + 1)
+    assert found != worker_id(path(numbers), last)
 
 
 def test_the_root_has_no_parent() -> None:

@@ -1,12 +1,15 @@
 """Invariants: each sentence is said of a run in which it does not hold, and of no other."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from leadhand.domain import commands as c
 from leadhand.domain.ids import ROOT, ActorId, CallId
 from leadhand.domain.invariants import broken
+from leadhand.domain.manifest import Subleads
 from leadhand.domain.state import Call, Deferral, Pause, Run
 from tests.rules.world import UNIT, World
 
@@ -172,3 +175,75 @@ def test_a_settle_that_forgets_to_free_is_seen_at_once() -> None:
     world.run.envelopes[ROOT].held += 7
     with pytest.raises(AssertionError, match="after RunDraining"):
         world.do(c.DrainRun())
+
+
+SUB, BELOW = ActorId("root/S1"), ActorId("root/S1/W1")
+
+
+def divided() -> World:
+    """A run with a sub-lead that has a worker."""
+    world = World(subleads=Subleads(max_subleads=1, max_total_workers=1), budget_nanousd=10**9)
+    world.spawn(parent=world.sublead())
+    return world
+
+
+def uncounted_sublead(run: Run) -> None:
+    run.subleads_live = 0
+
+
+def uncounted_worker(run: Run) -> None:
+    run.actors[SUB].workers_live = 0
+
+
+def narrower(run: Run) -> None:
+    run.actors[SUB].max_workers = 0
+
+
+def unwanted(run: Run) -> None:
+    run.manifest = World().run.manifest
+
+
+def poor(run: Run) -> None:
+    run.actors[SUB].pool = ROOT
+
+
+def fewer(**figures: Any) -> Callable[[Run], None]:
+    """Lower a figure of the sub-leads."""
+
+    def change(run: Run) -> None:
+        assert run.manifest is not None
+        run.manifest = replace(run.manifest, subleads=Subleads(**figures))
+
+    return change
+
+
+def forgotten(run: Run) -> None:
+    del run.actors[SUB], run.actors[BELOW]
+    run.envelopes[SUB].users = 0
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (uncounted_sublead, "the sub-leads that live are not those that are counted"),
+        (uncounted_worker, f"{SUB}: its workers that live are not those that are counted"),
+        (narrower, f"{SUB}: has more workers than its max_workers"),
+        (unwanted, "there are sub-leads, which are not allowed"),
+        (poor, f"{SUB}: a sub-lead has no envelope of its own"),
+        (fewer(max_subleads=0), "more sub-leads are live than max_subleads"),
+        (fewer(max_total_workers=0), "more workers are live than max_total_workers"),
+        (fewer(max_depth=1), "somebody works deeper than max_depth"),
+        (
+            add(SUB, "users", 1),
+            f"{SUB}: those who draw on its envelope are not those that are counted",
+        ),
+        (forgotten, f"{SUB}: nobody draws on its envelope, and it did not go back"),
+    ],
+)
+def test_a_sentence_about_sub_leads_that_does_not_hold_is_said(
+    change: Callable[[Run], None], sentence: str
+) -> None:
+    run = divided().run
+    assert broken(run) == []
+    change(run)
+    assert sentence in broken(run)

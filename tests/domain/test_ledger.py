@@ -43,7 +43,9 @@ class LedgerMachine(RuleBasedStateMachine):
         self.world = World(begin=False)
 
     @initialize(
-        target=actors, budget=st.integers(0, 300_000), max_tokens=st.sampled_from([100, 3_000])
+        target=actors,
+        budget=st.one_of(st.integers(0, 300_000), st.sampled_from([5_000_000, 50_000_000])),
+        max_tokens=st.sampled_from([100, 3_000]),
     )
     def begin(self, budget: int, max_tokens: int) -> ActorId:
         asked = manifest(
@@ -106,7 +108,11 @@ class LedgerMachine(RuleBasedStateMachine):
         asked = self.asked(command)
         return multiple(*[each.actor for each in asked if isinstance(each, e.ActorSpawned)])
 
-    @rule(target=actors, parent=actors, budget=st.integers(1, 200_000))
+    @rule(
+        target=actors,
+        parent=actors,
+        budget=st.one_of(st.integers(1, 200_000), st.sampled_from([500_000, 2_000_000])),
+    )
     def divide(self, parent: ActorId, budget: int) -> object:
         command = self.world.subleading(parent=parent, budget_nanousd=budget, max_workers=3)
         asked = self.asked(command)
@@ -216,14 +222,47 @@ class LedgerMachine(RuleBasedStateMachine):
         assert self.world.refolded() == run
 
 
+class TreeMachine(LedgerMachine):
+    """The same, of a run that begins with three levels of leads, each with workers."""
+
+    @initialize(
+        target=LedgerMachine.actors,
+        budget=st.integers(400_000, 4_000_000),
+        max_tokens=st.sampled_from([100, 3_000]),
+    )
+    def begin(self, budget: int, max_tokens: int) -> object:
+        super().begin(budget, max_tokens)
+        found = [ROOT]
+        for part in (2, 4, 8):
+            top = found[-1]
+            below = self.world.subleading(parent=top, budget_nanousd=budget // part, max_workers=3)
+            own = self.world.spawning(parent=top, budget_nanousd=budget // (8 * part))
+            for command in (own, below):
+                for event in self.asked(command):
+                    found += [event.actor] if isinstance(event, e.ActorSpawned) else []
+        return multiple(*found)
+
+    @rule(actor=LedgerMachine.actors, read=st.integers(0, 40_000), said=st.integers(0, 9_000))
+    def spend(self, actor: ActorId, read: int, said: int) -> None:
+        """A whole turn, within its bound or beyond it."""
+        live = self.world.run.actors.get(actor)
+        if live is not None and live.call is None:
+            self.asked(self.world.admitting(actor, 100))
+        if live is not None and live.call is not None:
+            self.asked(self.world.answering(actor, Usage(read, said)))
+
+
 TestLedger = LedgerMachine.TestCase
 TestLedger.settings = settings(max_examples=25, stateful_step_count=30, deadline=None)
+TestTree = TreeMachine.TestCase
+TestTree.settings = settings(max_examples=15, stateful_step_count=30, deadline=None)
 
 
 @pytest.mark.slow
-def test_the_ledger_holds_through_long_lives() -> None:
+@pytest.mark.parametrize("machine", [LedgerMachine, TreeMachine])
+def test_the_ledger_holds_through_long_lives(machine: type[LedgerMachine]) -> None:
     run_state_machine_as_test(
-        LedgerMachine, settings=settings(max_examples=150, stateful_step_count=60, deadline=None)
+        machine, settings=settings(max_examples=150, stateful_step_count=60, deadline=None)
     )
 
 

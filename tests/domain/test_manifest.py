@@ -2,10 +2,12 @@
 
 from typing import Any
 
+import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
-from leadhand.domain.manifest import BASE, HouseRules, Settings, layered
+from leadhand.domain.manifest import BASE, HouseRules, Lead, Manifest, Settings, Subleads, layered
 
 texts = st.sampled_from([None, "", "a", "b"])
 numbers = st.sampled_from([None, 0, 1, 2])
@@ -90,3 +92,19 @@ def test_the_house_rules_that_nobody_set_are_those_of_the_manual() -> None:
     house = HouseRules()
     assert (house.max_workers, house.budget_nanousd) == (4, 5_000_000_000)
     assert (house.lead_timeout_secs, house.max_total_spawns) == (3600, 1000)
+
+
+def test_the_settings_of_sub_leads_are_among_those_that_the_operator_gives() -> None:
+    own = Settings(directory="/old", model="script:/old/a.py:f")
+    asked = Manifest(Lead("lead", "go"), subleads=Subleads(max_depth=3, settings=own))
+    assert own in [*asked.every_settings()]
+    moved = asked.mapped(lambda settings: replace(settings, directory="/new"), lambda model: model)
+    assert moved.subleads == Subleads(max_depth=3, settings=replace(own, directory="/new"))
+    plain = Manifest(Lead("lead", "go"))
+    assert plain.mapped(lambda settings: settings, lambda model: model).subleads is None
+
+
+def test_sub_leads_are_not_written_where_there_are_none() -> None:
+    assert b"subleads" not in msgspec.json.encode(Manifest(Lead("lead", "go")))
+    full = Manifest(Lead("lead", "go"), subleads=Subleads(settings=Settings(budget_nanousd=5)))
+    assert msgspec.json.decode(msgspec.json.encode(full), type=Manifest) == full

@@ -12,8 +12,9 @@ from leadhand.domain.ids import ROOT, ActorId
 from leadhand.domain.manifest import LEAD_TOOLS, Settings, Subleads
 from leadhand.domain.money import Usage
 from leadhand.domain.rules.actor import find, find_any, sees
+from leadhand.domain.rules.kv import VALUE_MAX
 from leadhand.domain.rules.spawn import LEAD_TURNS
-from leadhand.domain.rules.sublead import ENV_BYTES_MAX, ENV_MAX, may_spawn
+from leadhand.domain.rules.sublead import ENV_BYTES_MAX, ENV_MAX, REFERENCES_MAX, may_spawn
 from leadhand.errors import (
     BudgetExceeded,
     Draining,
@@ -23,9 +24,11 @@ from leadhand.errors import (
     MaxSubleadsExceeded,
     MaxTotalWorkersExceeded,
     MaxWorkersExceeded,
+    NamespaceDenied,
     OutOfTime,
     Refused,
     Settled,
+    StoreFull,
     SubleadBudgetExceeded,
     ToolNotAllowed,
     UnknownActor,
@@ -362,6 +365,60 @@ def test_refused_sub_leads_count_among_refusals_in_a_row() -> None:
         at.turn()
         at.refused(at.subleading(), Refused)
     assert at.mail() == ["refused_often"]
+
+
+# --- what its layer holds
+
+
+def test_its_layer_holds_what_its_parent_gave_before_it_begins() -> None:
+    at = deep()
+    given = (c.Reference("plan", '"go"'), c.Reference("/ref/a/b", blob="blob:x", size=9_000))
+    first = at.sublead(references=given)
+    assert kinds([event for event, _ in at.log[-3:]]) == ["ActorSpawned", "EntryPut", "EntryPut"]
+    layer = at.run.layers[first]
+    assert {path: each.size for path, each in layer.entries.items()} == {
+        "/ref/plan": 4,
+        "/ref/a/b": 9_000,
+    }
+    assert {each.writer for each in layer.entries.values()} == {ROOT}
+    assert at.refolded().layers == at.run.layers
+    assert at.run.layer_of(first) == at.run.layer_of(at.spawn(parent=first)) == first
+    assert ROOT not in at.run.layers
+
+
+@pytest.mark.parametrize(
+    ("paths", "kind"),
+    [
+        (["/shared/x"], NamespaceDenied),
+        (["/peer/self/x"], NamespaceDenied),
+        (["/leases/x"], NamespaceDenied),
+        (["/ref"], NamespaceDenied),
+        (["../x"], InvalidArguments),
+        ([""], InvalidArguments),
+        (["/"], InvalidArguments),
+        (["a b"], InvalidArguments),
+        (["x" * 600], InvalidArguments),
+        (["plan", "/ref/plan"], InvalidArguments),
+        ([f"n{number}" for number in range(REFERENCES_MAX + 1)], InvalidArguments),
+    ],
+)
+def test_what_no_layer_may_hold_is_refused_before_anything_changes(
+    paths: list[str], kind: type[Refused]
+) -> None:
+    at = world()
+    before = replace(at.envelope())
+    given = tuple(c.Reference(path, "1") for path in paths)
+    refusal = at.refused(at.subleading(references=given), kind)
+    assert len(refusal.message) < 300
+    assert (at.envelope(), [*at.run.actors], at.run.layers) == (before, [ROOT], {})
+
+
+def test_a_value_that_is_too_long_is_refused() -> None:
+    at = world()
+    given = (c.Reference("x", blob="blob:x", size=VALUE_MAX + 1),)
+    at.refused(at.subleading(references=given), StoreFull)
+    most = tuple(c.Reference(f"n{number}", "1") for number in range(REFERENCES_MAX))
+    assert len(at.run.layers[at.sublead(references=most)].entries) == REFERENCES_MAX
 
 
 # --- how it ends

@@ -834,6 +834,36 @@ def test_a_sub_lead_has_an_envelope_and_workers_of_its_own_and_gives_back_what_i
     assert (root.granted, root.held, root.spent) == (0, 0, run.run.spent)
 
 
+def test_a_sub_lead_and_its_workers_are_a_layer_of_their_own(tmp_path: Path) -> None:
+    def lead(request: Request) -> Part:
+        yield calls(("kv_set", {"path": "/shared/x", "value": "the lead's"}))
+        phase = {"prompt": "Lead.", "budget_usd": 0.6, "max_workers": 2}
+        yield calls(("spawn_sublead", phase | {"initial_ref": {"plan": "By twos."}}))
+        yield calls(wait("root/S1"))
+        request = yield calls(("kv_get", {"path": "/shared/x"}))
+        assert got(request)[0].json["value"] == "the lead's"
+        return report("success", ["S1 — phase — done"])
+
+    def below(request: Request) -> Reply | str:
+        if request.actor_id == "root/S1/W1":
+            if not turn(request):
+                return calls(("kv_set", {"path": "/shared/x", "value": "the phase's"}))
+            return "It is shared."
+        steps = {
+            0: calls(("kv_get", {"path": "/ref/plan"}), spawn("Share it.")),
+            1: calls(wait("root/S1/W1")),
+            2: calls(("kv_get", {"path": "/shared/x"})),
+        }
+        if turn(request) == 1:
+            assert got(request)[0].json["value"] == "By twos."
+        if turn(request) == 3:
+            assert got(request)[0].json["value"] == "the phase's"
+        return steps.get(turn(request), "Done.")
+
+    run = play(RULES + LEAD + SUBLEADS, cast(lead, below), tmp_path)
+    assert set(run.statuses.values()) == {"Success"}
+
+
 def test_with_the_default_depth_a_sub_lead_has_no_sub_leads(tmp_path: Path) -> None:
     def lead(request: Request) -> Part:
         phase = {"prompt": "Lead.", "budget_usd": 0.6, "max_workers": 2}

@@ -225,3 +225,62 @@ def test_what_is_spawned_is_durable_with_its_envelope_and_its_variables(root: Pa
         assert spawned[1].settings.env == spawned[2].settings.env == {"PHASE": "one"}
 
     run(root, deed)
+
+
+def test_what_a_lead_gives_a_sub_lead_is_in_its_own_store_when_it_begins(root: Path) -> None:
+    given = {"plan": {"step": [1, None]}, "/ref/long": "x" * 9_000}
+
+    async def deed(at: Calling) -> None:
+        await at.call("spawn_sublead", PHASE | {"initial_ref": given})
+        await at.call("spawn_worker", {"prompt": "p"}, actor="root/S1")
+        for path, value in (("/ref/plan", given["plan"]), ("/ref/long", given["/ref/long"])):
+            found = await at.call("kv_get", {"path": path}, actor="root/S1")
+            assert (found["value"], found["version"], found["writer"]) == (value, 1, "root")
+        worker: dict[str, Any] = {"actor": "root/S1/W1", "role": "worker"}
+        read = await at.result("kv_get", {"path": "/ref/plan"}, **worker)
+        assert not read.is_error
+        denied = await at.refused("kv_set", {"path": "/ref/plan", "value": 1}, **worker)
+        assert denied["code"] == "namespace_denied"
+        assert not (await at.call("kv_get", {"path": "/ref/plan"}))["found"]
+        await at.call("kv_set", {"path": "/ref/plan", "value": "mine"})
+        found = await at.call("kv_get", {"path": "/ref/plan"}, actor="root/S1")
+        assert found["value"] == given["plan"]
+
+    run(root, deed)
+
+
+def test_a_value_longer_than_the_store_takes_makes_no_sub_lead(root: Path) -> None:
+    async def deed(at: Calling) -> None:
+        args = PHASE | {"initial_ref": {"x": "x" * 300_000}}
+        assert (await at.refused("spawn_sublead", args))["code"] == "store_full"
+        assert [*at.engine.run.actors] == ["root"]
+
+    run(root, deed)
+
+
+@pytest.mark.parametrize("read_down", [False, True])
+def test_a_lead_reads_in_the_store_of_a_sub_lead_only_where_it_may(
+    root: Path, read_down: bool
+) -> None:
+    async def deed(at: Calling) -> None:
+        await family(at, read_down=read_down)
+        await at.call("kv_set", {"path": "/shared/x", "value": 7}, actor="root/S1")
+        await at.call("kv_set", {"path": "/peer/self/x", "value": 8}, actor="root/S1")
+        if not read_down:
+            for tool, args in (("kv_get", {"path": "/shared/x"}), ("kv_list", {})):
+                refused = await at.refused(tool, args | {"sublead": "S1"})
+                assert refused["code"] == "namespace_denied"
+                assert "read_down" in refused["message"]
+        else:
+            found = await at.call("kv_get", {"path": "/shared/x", "sublead": "S1"})
+            assert (found["value"], found["writer"]) == (7, "root/S1")
+            listed = await at.call("kv_list", {"sublead": "root/S1"})
+            assert [each["path"] for each in listed["entries"]] == ["/peer/S1/x", "/shared/x"]
+            inner = await at.refused("kv_list", {"sublead": "S1/S1"})
+            assert inner["code"] == "namespace_denied"
+        for caller, role in (("root/S2", "sublead"), ("root/W1", "worker")):
+            who: dict[str, Any] = {"actor": caller, "role": role}
+            args = {"path": "/shared/x", "sublead": "root/S1"}
+            assert (await at.refused("kv_get", args, **who))["code"] == "unknown_actor"
+
+    run(root, deed)

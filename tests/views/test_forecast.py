@@ -1,12 +1,14 @@
 """Forecast: what a run may come to is what the rules would say of it."""
 
 from pathlib import Path
+from typing import Any
 
 import msgspec
 from msgspec.structs import replace
 
+from leadhand.domain import ledger
 from leadhand.domain.ids import ROOT
-from leadhand.domain.manifest import Agent, HouseRules, Lead, Manifest, Settings, Task
+from leadhand.domain.manifest import Agent, HouseRules, Lead, Manifest, Settings, Subleads, Task
 from leadhand.domain.money import NANO, Price
 from leadhand.domain.prices import TABLE
 from leadhand.views.forecast import TOOLS_BYTES, Forecast, forecast
@@ -105,6 +107,58 @@ def test_what_is_free_is_never_in_trouble() -> None:
     asked = msgspec.structs.replace(manifest(0.000000001, "mine"), prices={"mine": Price()})
     found = seen(asked)
     assert (found.trouble, found.slice, found.first_call, found.workers[0].holds) == ("", 0, 0, 0)
+
+
+def with_subleads(asked: Manifest, **given: Any) -> Manifest:
+    return replace(asked, subleads=Subleads(**given))
+
+
+def test_without_leave_for_sub_leads_there_are_none() -> None:
+    assert seen(manifest()).divided is None
+
+
+def test_sub_leads_are_foretold_as_large_as_they_may_be() -> None:
+    found = seen(with_subleads(manifest(), max_sublead_budget_nanousd=NANO // 2)).divided
+    assert found is not None
+    part = found.part
+    assert (part.role, part.name, part.holds, part.envelope) == (
+        "sublead", "sub-lead", NANO // 2, True,
+    )  # fmt: skip
+    assert part.timeout_secs == 900 - 2 * 30
+    assert (found.each, found.workers, found.levels) == (NANO // 2, 4, 1)
+    assert (found.subleads, found.all_workers) == (1000, 1000)
+
+
+def test_the_figures_of_sub_leads_bound_what_is_foretold() -> None:
+    own = Settings(budget_nanousd=NANO // 4, timeout_secs=60, model="claude-sonnet-4-6")
+    asked = with_subleads(
+        manifest(), max_subleads=2, max_total_workers=5, max_depth=4, max_workers=3, settings=own
+    )
+    found = seen(asked).divided
+    assert found is not None
+    assert (found.part.holds, found.part.timeout_secs) == (NANO // 4, 60)
+    assert found.part.model == "claude-sonnet-4-6"
+    assert (found.subleads, found.all_workers, found.levels) == (2, 5, 3)
+    world = World(asked)
+    assert found.each == ledger.free(world.envelope()), "never more than the lead has to give"
+    asked = replace(asked, subleads=Subleads(max_subleads=2))
+    again = seen(asked).divided
+    assert again is not None
+    assert again.all_workers == 4 * 3
+
+
+def test_the_envelopes_of_sub_leads_lie_within_the_budget_and_their_time_within_the_leads() -> None:
+    plain, divided = seen(manifest()), seen(with_subleads(manifest()))
+    assert (plain.budget, plain.worst_secs) == (divided.budget, divided.worst_secs)
+    assert ("a sub-lead, and its waits for workers", 840) in [
+        (each.what, each.secs) for each in divided.waits
+    ]
+
+
+def test_a_sub_lead_that_never_fits_says_why() -> None:
+    found = seen(with_subleads(manifest(), max_depth=1)).divided
+    assert found is not None
+    assert found.part.refused.startswith("max_depth exceeded")
 
 
 def test_the_tools_of_a_lead_are_about_as_long_as_they_are_taken_for(tmp_path: Path) -> None:

@@ -35,6 +35,17 @@ def test_an_event_of_any_kind_is_told_in_one_line(kind: type[e.Event]) -> None:
     ("event", "text"),
     [
         (
+            e.ActorSpawned(
+                ActorId("root/S1"),
+                parent=ROOT,
+                role="sublead",
+                label="phase",
+                envelope=500_000_000,
+                max_workers=2,
+            ),
+            "spawned by root as a sub-lead with $0.50 and at most 2 workers: phase",
+        ),
+        (
             e.RunStarted(manifest=Manifest(Lead("digest", "go"), HouseRules(max_workers=1))),
             "the run began: lead digest, at most 1 worker at a time, $5.00, 1 h",
         ),

@@ -1,7 +1,8 @@
 """Tree: who works in a run, what each does, and what it all has cost, in the rows there are."""
 
 from leadhand.domain import commands as c
-from leadhand.views.tree import LEAD, WORKER, tree
+from leadhand.domain.manifest import Subleads
+from leadhand.views.tree import LEAD, SUBLEAD, WORKER, tree
 from tests.rules.world import REPORT
 from tests.views.kit import ESCAPES, asks, world
 
@@ -92,3 +93,34 @@ def test_nothing_that_a_model_says_takes_over_the_terminal() -> None:
     shown = tree(run.run, run.now).branches[1]
     assert "\x1b" not in shown.label + shown.step
     assert shown.label.endswith("[bold]x[/]")
+
+
+def test_sub_leads_stand_between_the_lead_and_their_workers_with_the_cost_of_all_below() -> None:
+    run = world(subleads=Subleads(max_depth=3), max_workers=4)
+    first = run.sublead(label="phase one", budget_nanousd=10**9, max_workers=2)
+    second = run.sublead(parent=first, budget_nanousd=4 * 10**8, max_workers=1)
+    worker, mine = run.spawn(parent=second), run.spawn()
+    for each in (first, second, worker, mine):
+        run.turn(each)
+    seen = tree(run.run, run.now)
+    assert [(each.depth, each.glyph, each.name, each.label) for each in seen.branches] == [
+        (0, LEAD, "lead", ""),
+        (1, SUBLEAD, "S1", "phase one"),
+        (2, SUBLEAD, "S1", ""),
+        (3, WORKER, "W1", ""),
+        (1, WORKER, "W1", ""),
+    ]
+    cost = run.run.spent // 4
+    assert [each.spent for each in seen.branches] == [0, 3 * cost, 2 * cost, cost, cost]
+    assert [each.envelope for each in seen.branches] == [None, 10**9, 4 * 10**8, None, None]
+    assert (seen.spawned, seen.subleads, seen.live, seen.max_workers) == (2, 2, 2, 7)
+    run.exit(worker), run.exit(second), run.exit(first)
+    seen = tree(run.run, run.now)
+    assert [each.spent for each in seen.branches] == [0, 3 * cost, 2 * cost, cost, cost]
+    assert {each.envelope for each in seen.branches} == {None}
+
+
+def test_the_places_of_a_tree_are_at_most_those_of_the_whole_run() -> None:
+    run = world(subleads=Subleads(max_total_workers=5), max_workers=4)
+    run.sublead(budget_nanousd=10**9, max_workers=3)
+    assert tree(run.run, run.now).max_workers == 5

@@ -8,6 +8,7 @@ import pytest
 from leadhand.domain import commands as c
 from leadhand.domain import events as e
 from leadhand.domain.ids import ROOT, ActorId, CallId
+from leadhand.domain.manifest import Subleads
 from leadhand.domain.state import Run
 from leadhand.errors import MaxWorkersExceeded
 from leadhand.views import why, why_run
@@ -413,3 +414,34 @@ def test_any_actor_at_any_moment_can_be_explained() -> None:
         for held in ("", "ann"):
             assert len(of(run, worker, held).sentences) >= 3
             assert len(of(run, "root", held).sentences) >= 3
+
+
+# Sub-leads
+
+
+def test_a_sub_lead_says_what_it_and_all_below_it_have_cost_and_what_is_left() -> None:
+    run = world(subleads=Subleads())
+    first = run.sublead(label="phase", budget_nanousd=10**9, timeout_secs=60)
+    worker = run.spawn(parent=first)
+    run.turn(worker)
+    asks(run, first, "wait_actor W1", tool="wait_actor")
+    run.do(c.OpenWait(first, CallId(f"{first}:wait_actor W1"), (worker,)))
+    found = of(run, first)
+    assert found.waits_for.startswith("root/S1/W1 (")
+    assert "It and all below it have cost $" in said(found)
+    assert "of $1.00, $0." in said(found)
+    assert "1 of at most 2 workers live." in said(found)
+    assert "its workers then have 30 s to wrap up" in said(found)
+    assert "all below it" not in said(of(run, worker))
+
+
+def test_the_run_says_how_many_sub_leads_live_and_who_failed_below() -> None:
+    run = world(subleads=Subleads())
+    first = run.sublead(budget_nanousd=10**9)
+    worker = run.spawn(parent=first)
+    assert "has 1 live worker and 1 sub-lead" in of_run(run)
+    run.exit(worker, "failed", error="it broke")
+    run.exit(first)
+    run.exit(final=REPORT)
+    run.perform()
+    assert "1 of 2 actors did not succeed: root/S1/W1 Failed: it broke" in of_run(run)

@@ -109,6 +109,9 @@ def check(path: Path, set_: Sequence[Option]) -> Checked:
             kind = f"worker of agent {each.agent}" if each.agent else "worker"
             kind = f"worker of task {each.name}" if asked.tasks else kind
             report.warn_at(found.house("budget_usd"), f"not one {kind} fits: {each.refused}")
+    if seen.divided is not None and seen.divided.levels and seen.divided.part.refused:
+        why = seen.divided.part.refused
+        report.warn_at(found.house("budget_usd"), f"not one sub-lead fits: {why}")
     bare = replace(bare, warnings=report.warnings)
     return replace(bare, manifest=asked, local=local, forecast=seen)
 

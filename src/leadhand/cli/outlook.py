@@ -7,8 +7,8 @@ from typing import Any
 from leadhand.cli.paper import faint, heading, table
 from leadhand.cli.prices import usd
 from leadhand.domain.money import as_usd, show
-from leadhand.views.forecast import Forecast, Part, Rate
-from leadhand.views.tree import LEAD, WORKER
+from leadhand.views.forecast import Divided, Forecast, Part, Rate
+from leadhand.views.tree import LEAD, SUBLEAD, WORKER
 from leadhand.views.words import counted, line, model_name, span
 
 LOCAL = "unpriced: local"
@@ -19,13 +19,16 @@ def page(seen: Forecast) -> Iterator[str]:
     """The forecast, line by line."""
     shown = seen.workers[:ROWS_MAX]
     rows = [actor(seen.lead, f"{LEAD} "), *(actor(each, f"  {WORKER} ") for each in shown)]
+    if seen.divided is not None:
+        rows.insert(1, actor(seen.divided.part, f"  {SUBLEAD} "))
     yield from table(rows, right=(3, 4, 5))
     if len(seen.workers) > len(shown):
         yield faint(f"  … and {len(seen.workers) - len(shown):,} more")
     yield faint(
         f"at most {counted(seen.max_workers, 'worker')} at a time, {seen.max_total_spawns:,} in all"
     )
-    for each in seen.workers:
+    yield from subleads(seen)
+    for each in (*seen.workers, *([seen.divided.part] if seen.divided else [])):
         if each.refused:
             yield faint(f"no {line(each.name)} can be spawned: {each.refused}")
     yield ""
@@ -41,6 +44,18 @@ def page(seen: Forecast) -> Iterator[str]:
     yield from table([(model_name(each.model), price(each)) for each in seen.rates], indent="  ")
 
 
+def subleads(seen: Forecast) -> Iterator[str]:
+    """How many sub-leads there may be, and how many workers with theirs."""
+    found = seen.divided
+    if found is None or not found.levels:
+        return
+    yield faint(
+        f"at most {counted(found.subleads, 'sub-lead')} at a time on "
+        f"{counted(found.levels, 'level')}, each with at most {counted(found.workers, 'worker')} "
+        f"of its own; {counted(found.all_workers, 'worker')} at a time in the whole run"
+    )
+
+
 def actor(part: Part, mark: str) -> tuple[str, ...]:
     """One kind of actor as a row."""
     if part.refused:
@@ -54,7 +69,7 @@ def actor(part: Part, mark: str) -> tuple[str, ...]:
         ", ".join(part.tools) or "no work tools",
         counted(part.turns_max, "turn"),
         minutes(part.timeout_secs),
-        f"{show(part.holds)} {held}" if part.role == "worker" else f"{show(part.holds)} for all",
+        f"{show(part.holds)} {'for all' if part.role == 'lead' else held}",
     )
 
 
@@ -66,6 +81,9 @@ def costs(seen: Forecast) -> Iterator[tuple[str, str]]:
         yield "", f"all tasks together would set {show(holds)} aside at first"
         return
     yield "", f"{show(seen.slice)} of it is kept for the lead's report"
+    if seen.divided is not None and not seen.divided.part.refused:
+        most = show(seen.divided.each)
+        yield "", f"sub-leads, and all below them, spend of it: each at most {most}, its envelope"
     for each in seen.workers:
         if each.refused or not each.holds:
             continue
@@ -110,6 +128,7 @@ def as_json(seen: Forecast) -> dict[str, Any]:
         "workers": [part_json(each) for each in seen.workers],
         "max_workers": seen.max_workers,
         "max_total_spawns": seen.max_total_spawns,
+        "subleads": divided_json(seen.divided) if seen.divided else None,
         "budget_usd": as_usd(seen.budget),
         "report_usd": as_usd(seen.slice),
         "first_call_usd": as_usd(seen.first_call),
@@ -125,6 +144,18 @@ def as_json(seen: Forecast) -> dict[str, Any]:
             else {"model": each.model, "price": usd(each.price)}
             for each in seen.rates
         ],
+    }
+
+
+def divided_json(found: Divided) -> dict[str, Any]:
+    """The sub-leads that there may be, as programs read them."""
+    return {
+        "sublead": part_json(found.part),
+        "max_subleads": found.subleads,
+        "max_sublead_budget_usd": as_usd(found.each),
+        "max_workers": found.workers,
+        "max_total_workers": found.all_workers,
+        "levels": found.levels,
     }
 
 

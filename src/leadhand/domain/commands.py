@@ -348,9 +348,19 @@ class RecordHalted(Struct, frozen=True, tag=True):
 # --- sublead
 
 
+class Reference(Struct, frozen=True):
+    """An entry under `/ref/` that a sub-lead finds when it begins; as in `PutEntry`."""
+
+    path: str
+    value: str = ""
+    blob: str = ""
+    size: int = 0
+
+
 class SpawnSublead(Struct, frozen=True, tag=True):
     """Start a lead below a lead, with an envelope and a cap of its own. What is left out is as
-    the manifest has it for sub-leads; timeout_secs of the settings: of itself."""
+    the manifest has it for sub-leads; timeout_secs of the settings: of itself. references: what
+    its layer holds from the beginning."""
 
     parent: ActorId
     call: CallId
@@ -360,6 +370,7 @@ class SpawnSublead(Struct, frozen=True, tag=True):
     max_workers: int | None = None
     read_down: bool | None = None
     settings: Settings = Settings()
+    references: tuple[Reference, ...] = ()
 
 
 # --- task

@@ -319,6 +319,8 @@ def spawn_sublead(dice: Random) -> Call:
         args["read_down"] = dice.random() < 0.7
     if dice.random() < 0.2:
         args["env"] = dice.choice(({"PHASE": "two"}, {"PATH": "/"}, {}))
+    if dice.random() < 0.3:
+        args["initial_ref"] = {"spec": dice.choice((1, "x" * LONG)), "/ref/n": [None]}
     return "spawn_sublead", args
 
 

@@ -12,8 +12,9 @@ from leadhand.domain import layers
 from leadhand.domain.ids import ActorId
 from leadhand.domain.layers import Place
 from leadhand.domain.rules import kv
+from leadhand.domain.rules.actor import find
 from leadhand.domain.state import Entry, Layer, Run
-from leadhand.errors import Bug, InvalidArguments, VersionDiffers
+from leadhand.errors import Bug, InvalidArguments, NamespaceDenied, VersionDiffers
 from leadhand.harness import Owner
 from leadhand.tool import EVERYONE, Blobs, Caller, Effect, Handler, Tool
 from leadhand.tools.wait import Seconds, hold
@@ -30,6 +31,9 @@ DESCRIPTIONS = {
     "early, settled is false and the answer says why.",
 }
 Path = Annotated[str, Meta(description="As /shared/plan, /ref/spec, /peer/self/notes.")]
+Below = Annotated[
+    str, Meta(description="A sub-lead that lets you read down: as it reads in its own store.")
+]
 Value = Annotated[Any, Meta(description="Text or any JSON, at most 256 KiB.")]
 
 _encoder = msgspec.json.Encoder()
@@ -39,6 +43,7 @@ class KvGet(Struct, frozen=True, forbid_unknown_fields=True):
     """The arguments of kv_get."""
 
     path: Path
+    sublead: Below = ""
 
 
 class KvSet(Struct, frozen=True, forbid_unknown_fields=True):
@@ -61,6 +66,7 @@ class KvCas(Struct, frozen=True, forbid_unknown_fields=True):
 class KvList(Struct, frozen=True, forbid_unknown_fields=True):
     """The arguments of kv_list."""
 
+    sublead: Below = ""
     prefix: Annotated[str, Meta(description="What paths begin with; all where left out.")] = "/"
     glob: Annotated[
         str, Meta(description="A pattern of whole paths, as /peer/*/status; ** is any depth.")
@@ -135,7 +141,8 @@ def store_tools(owner: Owner) -> list[Tool]:
     """The tools, for one run."""
 
     async def kv_get(caller: Caller, args: KvGet) -> Got:
-        where = layers.readable(owner.run, caller.actor_id, args.path)
+        me = reading_as(owner.run, caller.actor_id, args.sublead)
+        where = layers.readable(owner.run, me, args.path)
         entry = entry_at(owner.run, where)
         if entry is None:
             return Got(where.path, found=False)
@@ -162,7 +169,7 @@ def store_tools(owner: Owner) -> list[Tool]:
         return Swapped(path, swapped=True, version=version)
 
     async def kv_list(caller: Caller, args: KvList) -> Entries:
-        return listed(owner.run, caller.actor_id, args)
+        return listed(owner.run, reading_as(owner.run, caller.actor_id, args.sublead), args)
 
     async def kv_wait(caller: Caller, args: KvWait) -> Awaited:
         me = caller.actor_id
@@ -191,6 +198,21 @@ def _tool(handler: Handler, args: type[Struct], effect: Effect) -> Tool:
     """A tool with the name of its handler."""
     name = handler.__name__
     return Tool(name, DESCRIPTIONS[name], args, EVERYONE, effect, "orchestration", handler)
+
+
+def reading_as(run: Run, caller: ActorId, sublead: str) -> ActorId:
+    """With whose eyes an actor reads: its own, or those of a sub-lead that it sees and that lets
+    it read down. Raises UnknownActor, NamespaceDenied."""
+    if not sublead:
+        return caller
+    found = find(run, sublead, caller, reads=True)
+    one = run.actors.get(found) or run.records[found]
+    if not one.read_down:
+        raise NamespaceDenied(
+            f"the store of {found} is not yours to read: it was not spawned with read_down",
+            "Wait for it: its final message comes to you whole.",
+        )
+    return found
 
 
 def entry_at(run: Run, where: Place) -> Entry | None:

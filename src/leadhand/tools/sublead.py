@@ -2,8 +2,9 @@
 
 import asyncio
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
+import msgspec
 from msgspec import Meta, Struct
 from msgspec.structs import replace
 
@@ -11,6 +12,8 @@ from leadhand.domain import commands as c
 from leadhand.domain.ids import ActorId
 from leadhand.domain.manifest import Manifest, Settings, layered
 from leadhand.domain.money import as_usd, from_usd
+from leadhand.domain.rules import kv
+from leadhand.domain.text import one_line
 from leadhand.errors import Bug, InvalidArguments
 from leadhand.folder import Folder
 from leadhand.harness import Owner
@@ -18,6 +21,8 @@ from leadhand.tool import LEADS, Caller, Tool
 from leadhand.tools.spawn import KEY_MAX, LIST_MAX, placed_in
 from leadhand.views.remaining import Remaining, remaining
 from leadhand.workspace import Workspaces
+
+_encoder = msgspec.json.Encoder()
 
 
 class SpawnSublead(Struct, frozen=True, forbid_unknown_fields=True):
@@ -53,6 +58,13 @@ class SpawnSublead(Struct, frozen=True, forbid_unknown_fields=True):
         Annotated[
             dict[str, str],
             Meta(max_length=LIST_MAX, description="Variables of its commands and its workers'."),
+        ]
+        | None
+    ) = None
+    initial_ref: (
+        Annotated[
+            dict[str, Any],
+            Meta(description="Entries under /ref/ that it finds when it begins, by path."),
         ]
         | None
     ) = None
@@ -112,6 +124,7 @@ def sublead_tool(owner: Owner, folder: Folder, workspaces: Workspaces | None = N
             max_workers=args.max_workers,
             read_down=args.read_down,
             settings=settings,
+            references=await references(caller, args.initial_ref or {}),
         )
         events = await owner.submit(command)
         found = owner.run.live(caller.actor_id).keys.get(args.key or caller.call_id)
@@ -131,6 +144,18 @@ def sublead_tool(owner: Owner, folder: Folder, workspaces: Workspaces | None = N
         category="orchestration",
         handler=spawn_sublead,
     )
+
+
+async def references(caller: Caller, given: dict[str, Any]) -> tuple[c.Reference, ...]:
+    """The entries of initial_ref, the long ones put as blobs. Raises StoreFull."""
+    found = []
+    for path, value in given.items():
+        data, blob = _encoder.encode(value), ""
+        kv.check_size(one_line(path, 80), len(data))
+        if len(data) > kv.INLINE_MAX:
+            blob = await caller.blobs.put(data)
+        found.append(c.Reference(path, "" if blob else data.decode(), blob, len(data)))
+    return tuple(found)
 
 
 def spawned(

@@ -16,7 +16,7 @@ from leadhand.domain.clock import At, Now
 from leadhand.domain.decide import decide
 from leadhand.domain.evolve import evolve
 from leadhand.domain.ids import ROOT, CallId
-from leadhand.domain.manifest import Manifest, Task
+from leadhand.domain.manifest import Manifest, Settings, Task
 from leadhand.domain.money import NANO, Price, bound, show
 from leadhand.domain.prices import price_of
 from leadhand.domain.rules import pace
@@ -29,6 +29,9 @@ from leadhand.views.words import counted, span
 BEGINNING = Now(0, 0)
 # Of the schemas of the tools that every lead has; a test holds it to them.
 TOOLS_BYTES = 15_000
+
+
+ROLES = {"sublead": "sub-lead"}
 
 
 class Part(Struct, frozen=True):
@@ -47,6 +50,20 @@ class Part(Struct, frozen=True):
     holds: int = 0
     envelope: bool = False
     refused: str = ""
+
+
+class Divided(Struct, frozen=True):
+    """What sub-leads a run may have. part: one as it is where its spawn says nothing; as large as
+    it may be in what the manifest leaves open. each, workers: the most that one may have, in
+    nano-dollars and at a time. subleads, all_workers: at a time, in the whole run. levels: on how
+    many there may be sub-leads."""
+
+    part: Part
+    each: int
+    workers: int
+    subleads: int
+    all_workers: int
+    levels: int
 
 
 class Bound(Struct, frozen=True):
@@ -86,6 +103,7 @@ class Forecast(Struct, frozen=True):
     rates: tuple[Rate, ...]
     trouble: str = ""
     mend: str = ""
+    divided: Divided | None = None
 
 
 def forecast(
@@ -105,7 +123,7 @@ def forecast(
         return of_tasks(run, spawned, models, local, limits_secs)
     need, trouble = first_call(run, spawned)
     workers = [worker(run, name) for name in ("", *manifest.agents)]
-    lead = part(spawned)
+    lead, below = part(spawned), divided(run, manifest)
     kept = ledger.report_cost(run, lead.model, spawned.price, 0)
     lowest = ceil((kept + need) / NANO * 10_000) / 10_000
     mend = f"Give it at least {lowest:.4f}, or the lead a cheaper model" if trouble else ""
@@ -120,10 +138,11 @@ def forecast(
         # The lead's last turn waits for its workers to wrap up.
         worst_secs=house.lead_timeout_secs + 2 * house.grace_secs,
         parks=parks(manifest),
-        waits=tuple(waits(manifest, workers, limits_secs)),
+        waits=tuple(waits(manifest, [*workers, *([below.part] if below else [])], limits_secs)),
         rates=tuple(Rate(each, price_of(manifest, each), each in local) for each in models),
         trouble=trouble,
         mend=mend,
+        divided=below,
     )
 
 
@@ -185,7 +204,7 @@ def part(spawned: e.ActorSpawned) -> Part:
     settings = spawned.settings
     return Part(
         role=spawned.role,
-        name=spawned.label or spawned.agent or spawned.role,
+        name=spawned.label or spawned.agent or ROLES.get(spawned.role, spawned.role),
         agent=spawned.agent,
         model=settings.model or "",
         tools=settings.tools or (),
@@ -233,6 +252,41 @@ def worker(run: Run, agent: str) -> Part:
     return part(spawned)
 
 
+def divided(run: Run, manifest: Manifest) -> Divided | None:
+    """The sub-leads that a run may have, within its lead's money and time; None where it has
+    none."""
+    house, asked = manifest.house, manifest.subleads
+    if asked is None:
+        return None
+    free = ledger.free(run.envelopes[ROOT])
+    most = min(asked.max_sublead_budget_nanousd or free, free)
+    amount = asked.settings.budget_nanousd or most
+    workers = asked.max_workers or house.max_workers
+    command = c.SpawnSublead(
+        ROOT,
+        CallId("spawn"),
+        "",
+        max_workers=workers,
+        settings=Settings(budget_nanousd=amount),
+    )
+    try:
+        spawned = decide(run, command, BEGINNING)[0]
+        assert isinstance(spawned, e.ActorSpawned)
+        found = part(spawned)
+    except Refused as refusal:
+        found = Part("sublead", "sub-lead", "", "", (), "", 0, 0, refused=refusal.message)
+    subleads = min(asked.max_subleads or house.max_total_spawns, house.max_total_spawns)
+    total = min(house.max_workers * (1 + subleads), house.max_total_spawns)
+    return Divided(
+        part=found,
+        each=most,
+        workers=house.max_workers,
+        subleads=subleads,
+        all_workers=min(asked.max_total_workers or total, total),
+        levels=asked.max_depth - 1,
+    )
+
+
 def parks(manifest: Manifest) -> str:
     """What an exhausted quota adds to the time of the run."""
     if manifest.house.on_quota == "fail":
@@ -257,6 +311,10 @@ def waits(manifest: Manifest, workers: list[Part], limits_secs: int) -> Iterator
         if not each.refused:
             name = f"a worker of agent {each.agent}" if each.agent else "a worker"
             name = f"task {each.name}" if manifest.tasks else name
+            if each.role == "sublead":
+                ends = "its workers wrap up and it reports, before its lead's time is up"
+                yield Bound("a sub-lead, and its waits for workers", each.timeout_secs, ends)
+                continue
             yield Bound(name, each.timeout_secs, "it settles as TimedOut with what it said last")
     yield Bound(
         "a call, for money that others have reserved",

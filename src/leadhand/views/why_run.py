@@ -45,7 +45,8 @@ def never_began(scene: Scene) -> Iterator[str]:
 def going_on(run: Run, scene: Scene) -> Iterator[str]:
     """Of a run that somebody runs."""
     now_ms = scene.now.run_ms
-    live = counted(len(run.actors) - (ROOT in run.actors), "live worker")
+    live = counted(run.workers_live, "live worker")
+    live += f" and {counted(run.subleads_live, 'sub-lead')}" if run.subleads_live else ""
     yield f"The run is run by {scene.held}; it has run for {span(now_ms)} and has {live}."
     if run.cancelled is not None:
         yield f"It was cancelled ({line(run.cancelled)}); its actors are being ended."
@@ -92,6 +93,7 @@ def finished(run: Run, scene: Scene) -> Iterator[str]:
     lead = run.records[ROOT]
     workers = [each for each in run.records.values() if each.id != ROOT]
     failed = [each for each in workers if each.status != "Success"]
+    noun = "actor" if any(each.role == "sublead" for each in workers) else "worker"
     yield f"The run is over after {span(run.run_ms)}: {run.status}."
     for _, event in scene.happened:
         if isinstance(event, e.RunCancelled):
@@ -104,9 +106,9 @@ def finished(run: Run, scene: Scene) -> Iterator[str]:
         yield f"Task {name} was skipped: {line(why)}."
     if failed:
         each = [f"{called(one)} {one.status}: {line(one.error, 120)}" for one in failed]
-        yield f"{len(failed)} of {counted(len(workers), 'worker')} did not succeed: {listed(each)}."
+        yield f"{len(failed)} of {counted(len(workers), noun)} did not succeed: {listed(each)}."
     elif workers:
-        yield f"{counted(len(workers), 'worker')}, and none failed."
+        yield f"{counted(len(workers), noun)}, and none failed."
     else:
         yield "It had no workers."
     if reopenable(run):

@@ -9,19 +9,20 @@ from collections.abc import Mapping
 
 from leadhand.domain import commands as c
 from leadhand.domain import events as e
-from leadhand.domain import ledger
+from leadhand.domain import layers, ledger
 from leadhand.domain.clock import Now
-from leadhand.domain.ids import depth, sublead_id
+from leadhand.domain.ids import ActorId, CallId, depth, sublead_id
 from leadhand.domain.manifest import BASE, LEAD_TOOLS, Manifest, Settings, Subleads, layered
 from leadhand.domain.money import show
 from leadhand.domain.prices import price_of
-from leadhand.domain.rules import budget, caps
+from leadhand.domain.rules import budget, caps, kv
 from leadhand.domain.rules.spawn import LEAD_TURNS, already, check_tools, wide_of, with_limit
 from leadhand.domain.state import Actor, Run
 from leadhand.domain.text import one_line
 from leadhand.errors import (
     InvalidArguments,
     MaxWorkersExceeded,
+    NamespaceDenied,
     OutOfTime,
     Refused,
     Settled,
@@ -29,6 +30,7 @@ from leadhand.errors import (
     ToolNotAllowed,
 )
 
+REFERENCES_MAX = 100
 ENV_MAX = 32
 ENV_BYTES_MAX = 4_096
 _NAME = re.compile(r"[A-Z_][A-Z0-9_]{0,63}")
@@ -56,7 +58,8 @@ def spawn(run: Run, command: c.SpawnSublead, now: Now) -> list[e.Event]:
         return []
     try:
         within = caps.check_sublead(run, parent)
-        return [made(run, parent, command, within, now)]
+        spawned = made(run, parent, command, within, now)
+        return [spawned, *entries(command, spawned.actor)]
     except Refused as refusal:
         raise caps.refused(parent, refusal) from refusal
 
@@ -99,6 +102,46 @@ def made(
         read_down=within.read_down if command.read_down is None else command.read_down,
         env=handed,
     )
+
+
+def entries(command: c.SpawnSublead, layer: ActorId) -> list[e.Event]:
+    """What its layer holds from the beginning, written by its parent. Raises InvalidArguments,
+    NamespaceDenied, StoreFull."""
+    if len(command.references) > REFERENCES_MAX:
+        raise InvalidArguments(
+            f"initial_ref has {len(command.references)} entries, at most {REFERENCES_MAX} are "
+            "allowed",
+            "Put what is more into files, and their paths into the prompt.",
+        )
+    found: dict[str, e.Event] = {}
+    for each in command.references:
+        path = reference_path(each.path)
+        size = each.size if each.blob else len(each.value.encode())
+        kv.check_size(path, size)
+        if path in found:
+            raise InvalidArguments(f"initial_ref gives {path} twice", "Give it once.")
+        found[path] = e.EntryPut(
+            command.parent,
+            call=CallId(f"{command.call}:{path}"),
+            layer=layer,
+            path=path,
+            size=size,
+            value=each.value,
+            blob=each.blob,
+        )
+    return [*found.values()]
+
+
+def reference_path(text: str) -> str:
+    """The path under `/ref/` that a key of initial_ref names, with or without that beginning.
+    Raises InvalidArguments, NamespaceDenied."""
+    space, *rest = layers.parts(text if text.startswith("/") else f"/ref/{text}")
+    if space != "ref" or not rest:
+        raise NamespaceDenied(
+            "initial_ref holds entries under /ref/ alone, which a sub-lead finds when it begins",
+            "Name them as plan or /ref/plan.",
+        )
+    return f"/ref/{'/'.join(rest)}"
 
 
 def settings_of(manifest: Manifest, parent: Actor, asked: Settings) -> Settings:
