@@ -186,7 +186,7 @@ def test_a_worker_gets_the_model_budget_tools_and_prompt_that_are_spelled_out(
 ) -> None:
     def worker(request: Request) -> str:
         assert request.model == "claude-sonnet-4-6"
-        assert [tool.name for tool in request.tools] == ["Read"]
+        assert [tool.name for tool in request.tools] == ["Read", "report"]
         assert prompt(request) == "You are worker 1."
         return "Done."
 
