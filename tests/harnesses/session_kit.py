@@ -33,6 +33,7 @@ from leadhand.stores.memory import Memory, MemoryStore
 from leadhand.testing import clock
 from leadhand.tool import Caller, Effect, Role, Tool
 from leadhand.tools.call import Toolbox
+from leadhand.tools.report import report_tool
 from leadhand.tools.spawn import spawn_tool
 from leadhand.tools.wait import wait_tools
 from leadhand.tools.workers import worker_tools
@@ -122,7 +123,7 @@ class Owner:
         if asked is not None:
             await engine.submit(c.StartRun(RUN, asked))
         tools = [spawn_tool(engine, Folder(base)), *wait_tools(engine), *worker_tools(engine)]
-        tools += [self.deed("Look", "reads"), self.deed("Touch", "effects")]
+        tools += [report_tool(engine), self.deed("Look", "reads"), self.deed("Touch", "effects")]
         model = ScriptedModel(self.answer)
         harness = ApiHarness(
             owner=engine,
