@@ -50,4 +50,8 @@ def test_the_schema_is_printed_as_json_and_the_example_as_toml(at: Desk) -> None
     (at.folder / "all.toml").write_text(done.out)
     given = KEY | {"OLLAMA_API_KEY": "none"}
     assert at.run("validate", "all.toml", env=given).code == 0
+    report = at.run("schema", "report").json
+    form = report["$defs"]["ReportForm"]
+    assert form["required"] == ["status", "summary"]
+    assert form["additionalProperties"] is False
     assert at.run("schema", "moon").code == 2

@@ -307,9 +307,7 @@ def test_a_stale_status_file_does_not_count(tmp_path: Path) -> None:
 
 def test_without_a_place_for_status_files_nobody_begins(tmp_path: Path) -> None:
     repository(tmp_path)
-    elsewhere = tmp_path / "elsewhere"
-    elsewhere.mkdir()
-    (tmp_path / "status").symlink_to(elsewhere)
-    told = play(tmp_path, [], run={"status_dir": str(tmp_path / "status")})
+    (tmp_path / "file").touch()
+    told = play(tmp_path, [], run={"status_dir": str(tmp_path / "file" / "status")})
     assert told.record.status == "SpawnFailed"
     assert "status files" in told.record.error

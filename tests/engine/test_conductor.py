@@ -8,6 +8,7 @@ from typing import Any
 
 from leadhand.domain import commands as c
 from leadhand.domain import events as e
+from leadhand.domain.contract import Contract, evidence
 from leadhand.domain.ids import ROOT, ActorId, CallId
 from leadhand.domain.manifest import HouseRules, Lead, Manifest, Settings
 from leadhand.engine.conductor import (
@@ -38,6 +39,7 @@ def conducted(
     meanwhile: Session | None = None,
     asked: Manifest = MANIFEST,
     tidy: Tidy = nothing_to_tidy,
+    check: Session | None = None,
 ) -> tuple[Engine, bool, float]:
     """Conduct a run whose sessions are this function; how it ended, and when (seconds)."""
 
@@ -52,7 +54,11 @@ def conducted(
         async def one(actor: ActorId) -> None:
             await session(engine, actor)
 
-        conductor = Conductor(engine, one, tidy)
+        async def checked(actor: ActorId) -> None:
+            assert check is not None
+            await check(engine, actor)
+
+        conductor = Conductor(engine, one, tidy, checked)
         going = asyncio.create_task(conductor.run())
         if meanwhile is not None:
             await meanwhile(engine, ROOT)
@@ -378,3 +384,63 @@ def test_a_run_that_is_let_go_of_while_a_worktree_is_looked_at_is_not_over() -> 
     engine = run_jumping(main(), real_secs=20)
     assert engine.run.workspaces[ROOT].state == "made"
     assert engine.run.status == "running"
+
+
+# --- checks
+
+
+async def claims(engine: Engine, actor: ActorId) -> None:
+    """A session: the lead spawns a worker that is checked, and ends a while after."""
+    if actor == ROOT:
+        asked = Contract(files=("out.md",))
+        await engine.submit(c.SpawnActor(ROOT, CallId("a"), "Do it.", contract=asked))
+        await asyncio.sleep(50)
+        assert W1 in engine.run.records
+        await engine.submit(c.RecordExit(ROOT, "failed", error="enough"))
+    else:
+        await engine.submit(c.RecordExit(actor, "completed", "Done."))
+
+
+def test_who_claims_to_be_done_is_checked_once_its_session_is_over() -> None:
+    checks: list[str] = []
+
+    async def check(engine: Engine, actor: ActorId) -> None:
+        checks.append(actor)
+        await engine.submit(c.RecordChecks(actor, (evidence("files", "a", ok=True),), "Done."))
+
+    engine, finished, _ = conducted(claims, check=check)
+    assert finished
+    assert checks == [W1]
+    assert engine.run.records[W1].outcome == "verified"
+
+
+def test_checks_that_break_are_made_again_and_then_fail_the_actor() -> None:
+    checks: list[str] = []
+
+    async def check(engine: Engine, actor: ActorId) -> None:
+        checks.append(actor)
+        raise OSError("the disk is full")
+
+    engine, finished, _ = conducted(claims, check=check)
+    assert finished
+    assert len(checks) == 3
+    record = engine.run.records[W1]
+    assert record.status == "Failed"
+    assert "OSError: the disk is full" in record.error
+
+
+def test_who_is_cancelled_while_it_is_checked_settles_so_and_the_checks_end() -> None:
+    ended: list[str] = []
+
+    async def check(engine: Engine, actor: ActorId) -> None:
+        try:
+            await engine.submit(c.CancelActor(actor, "enough"))
+            await asyncio.sleep(10_000)
+        finally:
+            ended.append(actor)
+
+    engine, finished, secs = conducted(claims, check=check)
+    assert finished
+    assert ended == [W1]
+    assert secs < 60
+    assert engine.run.records[W1].status == "Cancelled"

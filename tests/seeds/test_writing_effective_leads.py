@@ -206,7 +206,7 @@ def test_a_worker_gets_the_model_budget_tools_and_prompt_that_are_spelled_out(
     def worker(request: Request) -> str:
         assert request.model == "claude-sonnet-4-6"
         names = [tool.name for tool in request.tools]
-        assert [name for name in names if not name.startswith(SHARED)] == ["Read"]
+        assert [name for name in names if not name.startswith(SHARED)] == ["Read", "report"]
         assert prompt(request) == "You are worker 1."
         return "Done."
 

@@ -6,6 +6,7 @@ import msgspec
 import pytest
 
 from leadhand.domain import events as e
+from leadhand.domain.contract import Delivery, Evidence
 from leadhand.domain.ids import ROOT, ActorId, CallId
 from leadhand.domain.manifest import HouseRules, Lead, Manifest
 from leadhand.views.timeline import TEXTS, entry, fields
@@ -13,6 +14,8 @@ from tests.views.kit import ESCAPES, at
 
 KINDS = get_args(e.AnyEvent)
 W1, W2 = ActorId("root/W1"), ActorId("root/W2")
+
+HELD = Evidence("files", "a", ok=True)
 
 
 def told(event: e.Event) -> str:
@@ -104,6 +107,18 @@ def test_an_event_of_any_kind_is_told_in_one_line(kind: type[e.Event]) -> None:
         (
             e.WorkspaceChosen(W1, branch="x", base="0123456789abcdef", notes=("lib is empty",)),
             "works in a worktree on the branch x from 0123456789ab; lib is empty",
+        ),
+        (e.ActorSettled(W1, final="Yes.", outcome="verified"), "succeeded, verified: Yes."),
+        (e.OutcomeReported(W1, delivery=Delivery("partial", "Half.")), "reports partial: Half."),
+        (
+            e.OutcomeReported(W1, delivery=Delivery("blocked", "No."), by="file"),
+            "reports blocked by its status file: No.",
+        ),
+        (e.ChecksRecorded(W1), "nothing was there to be checked"),
+        (e.ChecksRecorded(W1, evidence=(HELD, HELD)), "2 checks of its work hold"),
+        (
+            e.ChecksRecorded(W1, evidence=(Evidence("writes", "b", ok=False, detail="new"), HELD)),
+            "1 of 2 checks fail: writes b: new",
         ),
         (e.WorkspaceKept(W1, why="1 commit not merged"), "its worktree stays: 1 commit not merged"),
     ],

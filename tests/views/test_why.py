@@ -7,6 +7,7 @@ import pytest
 
 from leadhand.domain import commands as c
 from leadhand.domain import events as e
+from leadhand.domain.contract import CHECKS_SECS, Contract, Delivery, Evidence
 from leadhand.domain.ids import ROOT, ActorId, CallId
 from leadhand.domain.manifest import Subleads
 from leadhand.domain.state import Run
@@ -445,3 +446,44 @@ def test_the_run_says_how_many_sub_leads_live_and_who_failed_below() -> None:
     run.exit(final=REPORT)
     run.perform()
     assert "1 of 2 actors did not succeed: root/S1/W1 Failed: it broke" in of_run(run)
+
+
+# Checks
+
+
+def checking(run: World) -> ActorId:
+    """A worker whose work is checked."""
+    worker = run.spawn(contract=Contract(files=("out.md",)))
+    run.turn(worker)
+    run.do(c.RecordOutcome(worker, CallId("r"), Delivery("completed", "I made it.")))
+    run.exit(worker)
+    return worker
+
+
+def test_one_that_is_checked_says_so_and_until_when() -> None:
+    run = world()
+    worker = checking(run)
+    found = of(run.later(secs=30), worker)
+    assert (found.state, found.waits_for) == ("checking", "the checks of its work")
+    assert (found.waiting_ms, found.left_ms) == (30_000, (CHECKS_SECS - 30) * 1000)
+    assert "it settles as they find, verified or refuted" in said(found)
+
+
+def test_one_that_is_refuted_says_by_what() -> None:
+    run = world()
+    worker = checking(run)
+    bad = Evidence("files", "out.md", ok=False, detail="is not there")
+    run.do(c.RecordChecks(worker, (Evidence("files", "a", ok=True), bad), "Done."))
+    text = said(of(run, worker))
+    assert "settled as Failed, refuted after" in text
+    assert 'It reported completed: "I made it."' in text
+    assert "Of 2 checks 1 failed. Failed: files out.md: is not there." in text
+
+
+def test_one_that_is_verified_says_so() -> None:
+    run = world()
+    worker = checking(run)
+    run.do(c.RecordChecks(worker, (Evidence("files", "a", ok=True),), "Done."))
+    text = said(of(run, worker))
+    assert "settled as Success, verified after" in text
+    assert "Of 1 check 0 failed." in text

@@ -75,9 +75,11 @@ def for_forbidden(claim: Claim, changed: Sequence[str]) -> Iterator[Evidence]:
         if text in said:
             where[place] = "stands in what it says"
     names, left_out = _searched(claim, changed)
+    others = [Path(each) for each in claim.settings.add_dirs or ()]
     for name in names:
+        inside = [each for each in others if (claim.root / name).is_relative_to(each)]
         try:
-            for place in files.found_in(claim.root, name, texts):
+            for place in files.found_in((inside or [claim.root])[0], name, texts):
                 where.setdefault(place, f"stands in {name}")
         except (files.NoFile, OSError) as error:
             # One that is gone holds nothing; one that is there is to be read whole.

@@ -159,6 +159,7 @@ def of_story(kept: KeptRun, world: World) -> Iterator[str]:
     yield from of_ends(events, folded(kept))
     yield from sharing.of_entries(events)
     yield from sharing.of_leases(events, folded(kept))
+    yield from of_checks(events)
 
 
 class Bill(Struct):
@@ -275,6 +276,37 @@ def of_breaks(events: list[e.Event]) -> Iterator[str]:
                     yield f"{event.call}: ran in a final turn"
                 if event.is_error and '"tool_failed"' in event.content:
                     yield f"{event.call}: a tool broke: {event.content}"
+            case _:
+                pass
+
+
+def of_checks(events: list[e.Event]) -> Iterator[str]:
+    """Who has reported is not asked again; who claims is checked before it settles well; what fails
+    or is denied is no success."""
+    told: dict[str, str] = {}
+    claimed: dict[str, bool | None] = {}
+    for event in events:
+        match event:
+            case e.ActorSpawned() | e.ActorContinued():
+                told.pop(event.actor, None)
+                claimed.pop(event.actor, None)
+            case e.MessageSent(kind="report" | "reopened"):
+                told.pop(event.actor, None)
+            case e.OutcomeReported():
+                told[event.actor] = event.delivery.status
+            case e.CallAdmitted() if event.actor in told or event.actor in claimed:
+                yield f"{event.actor}: is asked though it has reported or claimed"
+            case e.OutcomeClaimed():
+                claimed[event.actor] = None
+            case e.ChecksRecorded():
+                claimed[event.actor] = all(each.ok for each in event.evidence)
+            case e.ActorSettled(status="Success"):
+                if told.get(event.actor, "completed") != "completed":
+                    yield f"{event.actor}: reported {told[event.actor]}, and succeeded"
+                if not claimed.get(event.actor, True):
+                    yield f"{event.actor}: claimed, and succeeded though its checks do not hold"
+            case e.ActorSettled(outcome="verified"):
+                yield f"{event.actor}: is verified, and no success"
             case _:
                 pass
 

@@ -37,7 +37,8 @@ def admit(run: Run, command: c.AdmitCall, now: Now) -> list[e.Event]:
 
 def next_call(run: Run, actor: Actor, command: c.AdmitCall, now: Now) -> list[e.Event]:
     """Admit or defer the call, or first one that makes the conversation shorter."""
-    if actor.ending is not None or actor.final_used:
+    over = actor.final_used or actor.duty.claimed_at is not None
+    if actor.ending is not None or over:
         raise WoundDown()
     pause.check_call(actor)
     if pause.frozen(actor):
