@@ -58,7 +58,7 @@ def conducted(
             assert check is not None
             await check(engine, actor)
 
-        conductor = Conductor(engine, one, tidy, checked)
+        conductor = Conductor(engine, one, tidy, check=checked)
         going = asyncio.create_task(conductor.run())
         if meanwhile is not None:
             await meanwhile(engine, ROOT)

@@ -49,10 +49,6 @@ from tests.seeds.kit import (
 )
 
 BUILT = ("spawn_worker", "wait_for_worker", "wait_for_any", "list_workers", "cancel_worker")
-LEADS_LATER = (
-    "request_approval",
-    "propose_plan",
-)
 WORKERS_SHARE = (
     "kv_get",
     "kv_set",
@@ -383,7 +379,8 @@ def test_each_spawn_reserves_an_estimate_that_knows_its_model(tmp_path: Path) ->
             request = yield Reply(calls=(spawn("Do it.", model=model),), usage=FREE)
             left.append(got(request)[0].json["remaining"]["budget_usd"])
         taken = [before - after for before, after in pairwise(left)]
-        assert taken == pytest.approx([taken[0], 3 * taken[0], 5 * taken[0]])
+        # The worst case of a first call may be a little more than the estimate.
+        assert taken == pytest.approx([taken[0], 3 * taken[0], 5 * taken[0]], rel=0.05)
         assert taken[0] > 0
         gate.set()
         return REPORT
@@ -670,21 +667,48 @@ def test_reprompt_worker_redirects_a_worker_in_mid_flight(tmp_path: Path) -> Non
     assert run.statuses == {"root/W1": "Success", "root": "Success"}
 
 
-@pytest.mark.parametrize("tool", LEADS_LATER)
-def test_a_tool_of_leads_that_is_not_built_is_refused_with_the_tools_there_are(
-    tool: str, tmp_path: Path
+ASKED = RULES + LEAD + '[[approval_policy]]\ncategory = "{}"\naction = "{}"\n'
+
+
+@pytest.mark.parametrize(("action", "approved"), [("auto_approve", True), ("auto_reject", False)])
+def test_request_approval_gates_an_action_on_the_operators_answer(
+    action: str, approved: bool, tmp_path: Path
 ) -> None:
     def lead(request: Request) -> Part:
-        request = yield calls((mcp(tool), {"worker_id": "root/W1"}))
-        refusal = error(got(request)[0])
-        assert refusal["code"] == "unknown_tool"
-        assert mcp(tool) in refusal["message"]
-        assert {"spawn_worker", "wait_actor", "cancel_worker"} <= set(
-            re.findall(r"\w+", refusal["next"])
-        )
+        request = yield calls((mcp("request_approval"), {"summary": "May I spawn?"}))
+        assert got(request)[0].json["approved"] == approved
+        return REPORT
+
+    run = play(ASKED.format("tool_use", action), cast(lead), tmp_path)
+    assert [each.summary for each in run.all(e.ApprovalAsked)] == ["May I spawn?"]
+
+
+def test_a_question_without_an_answer_gets_one_in_time(tmp_path: Path) -> None:
+    def lead(request: Request) -> Part:
+        asked = {"summary": "May I spawn?", "ttl_secs": 1}
+        request = yield calls((mcp("request_approval"), asked))
+        answer = got(request)[0].json
+        assert (answer["approved"], answer["from_ttl"]) == (False, True)
         return REPORT
 
     play(RULES + LEAD, cast(lead), tmp_path)
+
+
+def test_propose_plan_submits_a_plan_before_anybody_is_spawned(tmp_path: Path) -> None:
+    def lead(request: Request) -> Part:
+        request = yield calls(spawn("Do it."))
+        assert error(got(request)[0])["code"] == "plan_approval_required"
+        request = yield calls((mcp("propose_plan"), {"plan": {"summary": "One worker."}}))
+        assert got(request)[0].json["approved"]
+        request = yield calls(spawn("Do it."))
+        assert got(request)[0].json["worker_id"] == "root/W1"
+        yield calls(wait("W1"))
+        return report("success", ["W1 — it — done"])
+
+    rules = RULES + "require_plan_approval = true\n"
+    text = rules + LEAD + '[[approval_policy]]\ncategory = "plan"\naction = "auto_approve"\n'
+    run = play(text, cast(lead, lambda request: "Done."), tmp_path)
+    assert run.statuses == {"root/W1": "Success", "root": "Success"}
 
 
 @pytest.mark.parametrize("tools", [None, [], ["Read"]])

@@ -105,14 +105,10 @@ def test_the_lead_shares_with_its_workers_through_kv_set(tmp_path: Path) -> None
     play(RULES + LEAD, cast(lead, worker), tmp_path)
 
 
-@pytest.mark.parametrize("tool", ["request_approval"])
-def test_a_tool_that_is_not_built_is_neither_told_of_nor_accepted(
-    tool: str, tmp_path: Path
-) -> None:
+def test_a_lead_has_request_approval(tmp_path: Path) -> None:
     def lead(request: Request) -> Part:
-        assert tool not in request.system
-        request = yield calls((tool, {}))
-        assert error(got(request)[0])["code"] == "unknown_tool"
+        request = yield calls(("request_approval", {"summary": "May I?", "ttl_secs": 1}))
+        assert got(request)[0].json["from_ttl"]
         return REPORT
 
     play(RULES + LEAD, cast(lead), tmp_path)
@@ -206,7 +202,9 @@ def test_a_worker_gets_the_model_budget_tools_and_prompt_that_are_spelled_out(
     def worker(request: Request) -> str:
         assert request.model == "claude-sonnet-4-6"
         names = [tool.name for tool in request.tools]
-        assert [name for name in names if not name.startswith(SHARED)] == ["Read", "report"]
+        assert [name for name in names if not name.startswith(SHARED)] == [
+            *("Read", "request_approval", "report")
+        ]
         assert prompt(request) == "You are worker 1."
         return "Done."
 
