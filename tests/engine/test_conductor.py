@@ -13,7 +13,9 @@ from leadhand.domain.manifest import HouseRules, Lead, Manifest, Settings
 from leadhand.engine.conductor import (
     NEW_OBJECTS_MAX,
     Conductor,
+    Still,
     Tidy,
+    nothing_to_still,
     nothing_to_tidy,
     rare_collections,
 )
@@ -38,6 +40,7 @@ def conducted(
     meanwhile: Session | None = None,
     asked: Manifest = MANIFEST,
     tidy: Tidy = nothing_to_tidy,
+    still: Still = nothing_to_still,
 ) -> tuple[Engine, bool, float]:
     """Conduct a run whose sessions are this function; how it ended, and when (seconds)."""
 
@@ -52,7 +55,7 @@ def conducted(
         async def one(actor: ActorId) -> None:
             await session(engine, actor)
 
-        conductor = Conductor(engine, one, tidy)
+        conductor = Conductor(engine, one, tidy, still)
         going = asyncio.create_task(conductor.run())
         if meanwhile is not None:
             await meanwhile(engine, ROOT)
@@ -378,3 +381,44 @@ def test_a_run_that_is_let_go_of_while_a_worktree_is_looked_at_is_not_over() -> 
     engine = run_jumping(main(), real_secs=20)
     assert engine.run.workspaces[ROOT].state == "made"
     assert engine.run.status == "running"
+
+
+def test_commands_are_frozen_and_thawed_in_the_order_in_which_that_was_asked() -> None:
+    deeds: list[str] = []
+
+    async def still(actor: ActorId, frozen: bool) -> None:
+        deeds.append(f"{'freeze' if frozen else 'thaw'} {actor}")
+        await asyncio.sleep(5 if frozen else 0)
+        deeds.append("done")
+
+    async def session(engine: Engine, actor: ActorId) -> None:
+        await asyncio.sleep(20)
+        await engine.submit(c.RecordExit(actor, "completed", "done"))
+        await engine.submit(c.RecordExit(actor, "completed", "done"))
+
+    async def meanwhile(engine: Engine, lead: ActorId) -> None:
+        await asyncio.sleep(1)
+        await engine.submit(c.PauseActor(lead, "freeze"))
+        await asyncio.sleep(1)
+        await engine.submit(c.ContinueActor(lead))
+
+    _, finished, _ = conducted(session, meanwhile, still=still)
+    assert finished
+    assert deeds == ["freeze root", "done", "thaw root", "done"]
+
+
+def test_what_cannot_be_frozen_holds_up_nobody() -> None:
+    async def still(actor: ActorId, frozen: bool) -> None:
+        raise PermissionError("not yours")
+
+    async def session(engine: Engine, actor: ActorId) -> None:
+        await asyncio.sleep(20)
+        await engine.submit(c.RecordExit(actor, "completed", "done"))
+        await engine.submit(c.RecordExit(actor, "completed", "done"))
+
+    async def meanwhile(engine: Engine, lead: ActorId) -> None:
+        await asyncio.sleep(1)
+        await engine.submit(c.PauseActor(lead, "freeze"))
+
+    _, finished, _ = conducted(session, meanwhile, still=still)
+    assert finished

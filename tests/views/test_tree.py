@@ -1,6 +1,7 @@
 """Tree: who works in a run, what each does, and what it all has cost, in the rows there are."""
 
 from leadhand.domain import commands as c
+from leadhand.domain.ids import ROOT
 from leadhand.views.tree import LEAD, WORKER, tree
 from tests.rules.world import REPORT
 from tests.views.kit import ESCAPES, asks, world
@@ -92,3 +93,16 @@ def test_nothing_that_a_model_says_takes_over_the_terminal() -> None:
     shown = tree(run.run, run.now).branches[1]
     assert "\x1b" not in shown.label + shown.step
     assert shown.label.endswith("[bold]x[/]")
+
+
+def test_who_is_paused_is_shown_with_by_whom_and_for_how_long() -> None:
+    run = world()
+    one, other = run.spawn(), run.spawn()
+    run.do(c.PauseActor(one, "cancel", "the wrong\nfile"))
+    run.do(c.PauseActor(other, "freeze", by=ROOT))
+    seen = {each.id: each for each in tree(run.later(secs=7).run, run.now).branches}
+    assert (seen[one].state, seen[one].step) == ("paused", "for 7 s by operator: the wrong file")
+    assert (seen[other].state, seen[other].step) == ("frozen", "for 7 s by root")
+    run.do(c.RepromptActor(one, "otherwise"))
+    (branch,) = [each for each in tree(run.run, run.now).branches if each.id == one]
+    assert branch.step == "is interrupted for a new prompt"

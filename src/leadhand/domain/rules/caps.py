@@ -9,6 +9,7 @@ from leadhand.errors import (
     MaxSpawnsExceeded,
     MaxWorkersExceeded,
     OutOfTime,
+    Paused,
     Refused,
     WoundDown,
 )
@@ -18,6 +19,9 @@ REFUSALS_TOLD = 10
 
 def check_spawn(run: Run, parent: Actor) -> None:
     """Refuse a spawn that the house rules do not allow now. Raises Refused."""
+    if parent.paused is not None or parent.halting:
+        # The call was under way when its lead was paused.
+        raise Paused("no worker begins while its lead is paused", "Call again.")
     check_open(run, parent)
     check_total(run)
     check_place(run)
