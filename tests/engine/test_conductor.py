@@ -14,7 +14,9 @@ from leadhand.domain.manifest import HouseRules, Lead, Manifest, Settings
 from leadhand.engine.conductor import (
     NEW_OBJECTS_MAX,
     Conductor,
+    Still,
     Tidy,
+    nothing_to_still,
     nothing_to_tidy,
     rare_collections,
 )
@@ -40,6 +42,7 @@ def conducted(
     asked: Manifest = MANIFEST,
     tidy: Tidy = nothing_to_tidy,
     check: Session | None = None,
+    still: Still = nothing_to_still,
 ) -> tuple[Engine, bool, float]:
     """Conduct a run whose sessions are this function; how it ended, and when (seconds)."""
 
@@ -58,7 +61,7 @@ def conducted(
             assert check is not None
             await check(engine, actor)
 
-        conductor = Conductor(engine, one, tidy, check=checked)
+        conductor = Conductor(engine, one, tidy, still, checked)
         going = asyncio.create_task(conductor.run())
         if meanwhile is not None:
             await meanwhile(engine, ROOT)
@@ -444,3 +447,44 @@ def test_who_is_cancelled_while_it_is_checked_settles_so_and_the_checks_end() ->
     assert ended == [W1]
     assert secs < 60
     assert engine.run.records[W1].status == "Cancelled"
+
+
+def test_commands_are_frozen_and_thawed_in_the_order_in_which_that_was_asked() -> None:
+    deeds: list[str] = []
+
+    async def still(actor: ActorId, frozen: bool) -> None:
+        deeds.append(f"{'freeze' if frozen else 'thaw'} {actor}")
+        await asyncio.sleep(5 if frozen else 0)
+        deeds.append("done")
+
+    async def session(engine: Engine, actor: ActorId) -> None:
+        await asyncio.sleep(20)
+        await engine.submit(c.RecordExit(actor, "completed", "done"))
+        await engine.submit(c.RecordExit(actor, "completed", "done"))
+
+    async def meanwhile(engine: Engine, lead: ActorId) -> None:
+        await asyncio.sleep(1)
+        await engine.submit(c.PauseActor(lead, "freeze"))
+        await asyncio.sleep(1)
+        await engine.submit(c.ContinueActor(lead))
+
+    _, finished, _ = conducted(session, meanwhile, still=still)
+    assert finished
+    assert deeds == ["freeze root", "done", "thaw root", "done"]
+
+
+def test_what_cannot_be_frozen_holds_up_nobody() -> None:
+    async def still(actor: ActorId, frozen: bool) -> None:
+        raise PermissionError("not yours")
+
+    async def session(engine: Engine, actor: ActorId) -> None:
+        await asyncio.sleep(20)
+        await engine.submit(c.RecordExit(actor, "completed", "done"))
+        await engine.submit(c.RecordExit(actor, "completed", "done"))
+
+    async def meanwhile(engine: Engine, lead: ActorId) -> None:
+        await asyncio.sleep(1)
+        await engine.submit(c.PauseActor(lead, "freeze"))
+
+    _, finished, _ = conducted(session, meanwhile, still=still)
+    assert finished

@@ -15,6 +15,7 @@ from leadhand.errors import (
     MailboxFull,
     MaxWorkersExceeded,
     NotPaused,
+    Paused,
     Settled,
     ToolNotAllowed,
     TurnsExhausted,
@@ -84,6 +85,14 @@ def test_all_is_paused_that_is_left_when_the_lead_has_settled() -> None:
     world.exit(outcome="failed")
     world.do(c.PauseActor(ROOT, subtree=True))
     assert [event.actor for event in world.of(e.ActorPaused)] == [other, one]
+
+
+def test_a_spawn_that_was_under_way_does_not_start_a_worker_in_a_paused_run() -> None:
+    world = World()
+    world.do(c.PauseActor(ROOT, "freeze", subtree=True))
+    assert world.refused(world.spawning("late"), Paused).next_step == "Call again."
+    world.do(c.ContinueActor(ROOT))
+    assert world.spawn("late") == "root/W1"
 
 
 # --- continue

@@ -1,6 +1,7 @@
 """Tree: who works in a run, what each does, and what it all has cost, in the rows there are."""
 
 from leadhand.domain import commands as c
+from leadhand.domain.ids import ROOT
 from leadhand.domain.manifest import Subleads
 from leadhand.views.tree import LEAD, SUBLEAD, WORKER, tree
 from tests.rules.world import REPORT
@@ -124,3 +125,16 @@ def test_the_places_of_a_tree_are_at_most_those_of_the_whole_run() -> None:
     run = world(subleads=Subleads(max_total_workers=5), max_workers=4)
     run.sublead(budget_nanousd=10**9, max_workers=3)
     assert tree(run.run, run.now).max_workers == 5
+
+
+def test_who_is_paused_is_shown_with_by_whom_and_for_how_long() -> None:
+    run = world()
+    one, other = run.spawn(), run.spawn()
+    run.do(c.PauseActor(one, "cancel", "the wrong\nfile"))
+    run.do(c.PauseActor(other, "freeze", by=ROOT))
+    seen = {each.id: each for each in tree(run.later(secs=7).run, run.now).branches}
+    assert (seen[one].state, seen[one].step) == ("paused", "for 7 s by operator: the wrong file")
+    assert (seen[other].state, seen[other].step) == ("frozen", "for 7 s by root")
+    run.do(c.RepromptActor(one, "otherwise"))
+    (branch,) = [each for each in tree(run.run, run.now).branches if each.id == one]
+    assert branch.step == "is interrupted for a new prompt"

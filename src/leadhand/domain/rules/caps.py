@@ -14,6 +14,7 @@ from leadhand.errors import (
     MaxTotalWorkersExceeded,
     MaxWorkersExceeded,
     OutOfTime,
+    Paused,
     Refused,
     ToolNotAllowed,
     WoundDown,
@@ -24,6 +25,7 @@ REFUSALS_TOLD = 10
 
 def check_spawn(run: Run, parent: Actor) -> None:
     """Refuse a worker that the house rules do not allow now. Raises Refused."""
+    check_going(parent)
     check_open(run, parent)
     check_total(run)
     check_place(run, parent)
@@ -42,6 +44,12 @@ def check_place(run: Run, parent: Actor) -> None:
         )
 
 
+def check_going(parent: Actor) -> None:
+    """Refuse a spawn that was under way when its lead was paused. Raises Paused."""
+    if parent.paused is not None or parent.halting:
+        raise Paused("nobody begins while its lead is paused", "Call again.")
+
+
 def check_sublead(run: Run, parent: Actor) -> Subleads:
     """Refuse a sub-lead that the manifest does not allow, here or now; within what it would live.
     Raises Refused."""
@@ -51,6 +59,7 @@ def check_sublead(run: Run, parent: Actor) -> Subleads:
             "sub-leads are not allowed in this run",
             "Spawn workers instead; the operator may allow it with allow_subleads = true.",
         )
+    check_going(parent)
     check_open(run, parent)
     level = depth(parent.id) + 1
     if level >= asked.max_depth:
