@@ -654,6 +654,19 @@ def test_a_lead_that_states_the_cost_of_a_sub_leads_own_turns_is_corrected() -> 
     assert at.of(e.ReportChecked)[-1].mismatches == ()
 
 
+def test_a_late_answer_of_a_settled_worker_counts_in_the_envelope_that_it_was_of() -> None:
+    at = world()
+    first = at.sublead()
+    worker = at.spawn(parent=first)
+    at.admit(worker)
+    late = at.answering(worker, Usage(9_000, 9_000))
+    assert at.do(c.RecordCut(worker, late.call, "cut", billed=False))
+    at.exit(worker)
+    at.do(late)
+    assert (at.envelope(first).spent, at.envelope().spent, at.run.late) == (18_000,) * 3
+    assert at.record(worker).spent == 18_000
+
+
 # --- who sees whom
 
 
