@@ -22,7 +22,9 @@ from leadhand.folder import Folder
 from leadhand.load.schema import example, schema, tasks_example
 from leadhand.tool import Tool
 from leadhand.tools.call import schema_of
+from leadhand.tools.lease import lease_tools
 from leadhand.tools.spawn import spawn_tool
+from leadhand.tools.store import store_tools
 from leadhand.tools.sublead import sublead_tool
 from leadhand.tools.wait import wait_tools
 from leadhand.tools.work.table import WORK_TOOLS
@@ -72,6 +74,7 @@ def every_tool() -> list[Tool]:
     nobody: Any = SimpleNamespace(run=Run())
     found = [spawn_tool(nobody, Folder(Path())), sublead_tool(nobody, Folder(Path()))]
     found += [*wait_tools(nobody), *worker_tools(nobody)]
+    found += [*store_tools(nobody), *lease_tools(nobody)]
     return [*found, *WORK_TOOLS, web_fetch_tool(web_get)]
 
 

@@ -11,6 +11,7 @@ from leadhand.domain.ids import ROOT, ActorId
 from leadhand.domain.manifest import HouseRules, Settings
 from leadhand.domain.state import Workspace
 from leadhand.tool import Role
+from leadhand.tools.store import store_tools
 from leadhand.tools.work.table import WORK_TOOLS
 
 HOUSE = HouseRules(max_workers=3, budget_nanousd=1_500_000_000, lead_timeout_secs=90)
@@ -56,6 +57,21 @@ def test_a_worker_is_told_nothing_of_leading() -> None:
     assert "coordinate" not in text
     assert "STATUS" not in text
     assert "Your last message is your result" in text
+
+
+def test_each_is_told_what_it_shares_with_whom_where_it_has_the_tools() -> None:
+    nobody: Any = None
+    heard = {}
+    for role, actor in (("lead", ROOT), ("sublead", "root/S1"), ("worker", "root/W1")):
+        spawned = e.ActorSpawned(ActorId(actor), role=role, settings=SETTINGS)  # type: ignore[arg-type]
+        heard[role] = briefing(spawned, HOUSE, store_tools(nobody))
+        assert "kv_set" not in briefing(spawned, HOUSE, [])
+    assert heard["lead"].count("You share a store with your workers") == 1
+    assert "You share a store with your workers" in heard["sublead"]
+    assert "/ref/... (only you write, all read)" in heard["lead"]
+    assert "with your lead and its other workers" in heard["worker"]
+    assert "/ref/... (only your lead writes)" in heard["worker"]
+    assert "/peer/self/... (only you and your lead read)" in heard["worker"]
 
 
 def test_who_has_a_worktree_is_told_where_it_is_and_what_it_lacks() -> None:

@@ -42,7 +42,8 @@ class Owner(Protocol):
     def watching(self, *keys: str) -> AbstractContextManager[asyncio.Event]:
         """An event that is set whenever something durable concerns one of the keys: an actor's
         id, an entry's layer and path in one, MONEY for freed money, or the empty string for the
-        run as a whole. An actor's turns and what its tools give concern nobody."""
+        run as a whole. That it settles concerns an actor's parent too; its turns and what its
+        tools give concern nobody."""
         ...
 
     async def until(self, run_ms: int, changed: asyncio.Event) -> None:

@@ -70,3 +70,63 @@ def test_the_files_are_private(tmp_path: Path) -> None:
     ended, _ = played(tmp_path)
     for path in ended.folder.path.rglob("*"):
         assert path.stat().st_mode & 0o077 == 0, path
+
+
+DUMPED = RULES + "dump_shared_store = true\n" + LEAD.replace("claude-haiku-4-5", "script:x.py:f")
+
+
+def sharing(request: Request) -> Part:
+    """A lead that shares something short and something long, and holds a lease twice."""
+    yield calls(
+        ("kv_set", {"path": "/ref/spec", "value": {"a": [1]}}),
+        ("kv_set", {"path": "/shared/long", "value": "x" * 5_000}),
+        ("lease_acquire", {"name": "a.py", "ttl_secs": 60}),
+        ("run_lease_acquire", {"name": "all", "ttl_secs": 60}),
+    )
+    yield calls(
+        ("kv_cas", {"path": "/ref/spec", "value": "two", "expected_version": 1}),
+        ("lease_release", {"name": "a.py"}),
+    )
+    yield calls(("lease_acquire", {"name": "a.py", "ttl_secs": 60}))
+    return report("success", ["none"])
+
+
+def test_the_shared_store_is_written_where_the_house_rules_want_it(tmp_path: Path) -> None:
+    ended = play(DUMPED, cast(sharing), tmp_path, store=SqliteStore(tmp_path / "runs"))
+    path = ended.folder.shared_store
+    assert path.name == "shared-store.json"
+    assert path.stat().st_mode & 0o777 == 0o600
+    found = msgspec.json.decode(path.read_bytes())
+    assert found == {
+        "layers": {
+            "root": {
+                "/ref/spec": {"version": 2, "writer": "root", "value": "two"},
+                "/shared/long": {"version": 1, "writer": "root", "value": "x" * 5_000},
+            }
+        },
+        "leases": [
+            {"layer": "root", "name": "a.py", "fence": 2},
+            {"layer": "", "name": "all", "fence": 1},
+        ],
+    }
+    before = path.read_bytes()
+    path.write_bytes(b"half")
+    go_on(ended, cast(sharing), SqliteStore(tmp_path / "runs"))
+    assert path.read_bytes() == before
+
+
+def test_a_value_that_is_lost_leaves_the_last_dump_and_all_else_complete(tmp_path: Path) -> None:
+    ended = play(DUMPED, cast(sharing), tmp_path, store=SqliteStore(tmp_path / "runs"))
+    before = ended.folder.shared_store.read_bytes()
+    blobs = [path for path in (ended.folder.path / "blobs").rglob("*") if path.is_file()]
+    assert len(blobs) == 1
+    blobs[0].unlink()
+    ended.folder.summary.unlink()
+    again = go_on(ended, cast(sharing), SqliteStore(tmp_path / "runs"))
+    assert again.folder.shared_store.read_bytes() == before
+    assert again.summary["status"] == "succeeded"
+
+
+def test_the_shared_store_is_not_written_unless_it_is_wanted(tmp_path: Path) -> None:
+    ended, _ = played(tmp_path)
+    assert not ended.folder.shared_store.exists()

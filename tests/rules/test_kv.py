@@ -222,6 +222,23 @@ def test_a_wait_for_an_entry_ends_when_its_actor_has_mail() -> None:
     assert over(world, ROOT) == "there is a message for you, which comes with this result"
 
 
+def test_a_lead_does_not_wait_for_what_none_of_its_workers_can_write_any_more() -> None:
+    world = World()
+    world.do(awaiting())
+    # It may be spawning somebody by another call of the same turn.
+    assert over(world, ROOT) == ""
+    one, two = world.spawn(), world.spawn()
+    for worker in (one, two):
+        assert over(world, ROOT) == ""
+        world.turn(worker)
+        world.exit(worker)
+    assert over(world, ROOT) == (
+        "your workers have settled, so that nobody is left who could write it"
+    )
+    world.do(putting(world))
+    assert over(world, ROOT) == "settled"
+
+
 def test_nobody_waits_for_what_it_may_not_read() -> None:
     world = World()
     worker = world.spawn()

@@ -281,6 +281,17 @@ def test_a_wait_brings_the_entry_as_soon_as_it_is_there(tmp_path: Path) -> None:
     leading(tmp_path, deed)
 
 
+def test_a_write_wakes_who_watches_its_place_and_nobody_else(tmp_path: Path) -> None:
+    async def deed(calling: Calling) -> None:
+        watching = calling.engine.watching
+        with watching("root/shared/x") as there, watching("root", "root/shared/y") as elsewhere:
+            await calling.call("kv_set", {"path": "/shared/x", "value": 1})
+            await asyncio.sleep(0)
+            assert (there.is_set(), elsewhere.is_set()) == (True, False)
+
+    leading(tmp_path, deed)
+
+
 def test_a_wait_whose_time_is_up_says_how_to_go_on(tmp_path: Path) -> None:
     async def deed(calling: Calling) -> None:
         found = await calling.call("kv_wait", {"path": "/shared/x", "timeout_secs": 0})
@@ -290,6 +301,20 @@ def test_a_wait_whose_time_is_up_says_how_to_go_on(tmp_path: Path) -> None:
             "why": "the time of this wait ran out",
             "next": "Call again to go on waiting, or go on without it.",
         }
+
+    leading(tmp_path, deed)
+
+
+def test_a_wait_ends_when_the_last_who_could_write_has_settled(tmp_path: Path) -> None:
+    async def deed(calling: Calling) -> None:
+        worker = await calling.spawn()
+        waiting = asyncio.create_task(calling.call("kv_wait", {"path": "/shared/x"}))
+        await asyncio.sleep(0.01)
+        assert not waiting.done()
+        await calling.settle(worker, outcome="failed")
+        found = await asyncio.wait_for(waiting, 5)
+        assert not found["settled"]
+        assert "your workers have settled" in found["why"]
 
     leading(tmp_path, deed)
 

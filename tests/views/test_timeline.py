@@ -73,6 +73,18 @@ def test_an_event_of_any_kind_is_told_in_one_line(kind: type[e.Event]) -> None:
             ),
             "calls Read a and Bash ($0.01)",
         ),
+        (
+            e.EntryPut(W1, layer=ROOT, path="/shared/n", version=2, value="[1, 2]"),
+            "wrote /shared/n (version 2): [1, 2]",
+        ),
+        (
+            e.EntryPut(W1, layer=ROOT, path="/ref/spec", size=9_000, blob="blob:x"),
+            "wrote /ref/spec (version 1): 9,000 bytes",
+        ),
+        (e.WaitOpened(W1, path="/shared/n", min_version=2), "waits for /shared/n, version 2"),
+        (e.WaitOpened(W1, lease="root|a.py"), "waits for the lease a.py"),
+        (e.LeaseGranted(W1, lease="root|a.py", fence=7), "holds the lease a.py (fence 7)"),
+        (e.LeaseReleased(W1, lease="|a"), "released the lease a (of the whole run)"),
         (e.TurnRecorded(W1, words="All\ndone."), "says All done."),
         (e.ActorSettled(W1, final="All done."), "succeeded: All done."),
         (e.ActorSettled(W1, status="Failed", error="it is down"), "settled as Failed: it is down"),

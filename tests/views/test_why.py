@@ -49,6 +49,39 @@ def test_one_that_asks_its_model_says_since_when_and_what_it_may_cost() -> None:
     assert f"${bound / 1e9:.2f} more is reserved for the call in flight." in said(found)
 
 
+def test_one_that_waits_for_an_entry_says_which_and_until_when() -> None:
+    run = world()
+    worker = run.spawn(**TIMED)
+    asks(run, worker, "wait", tool="kv_wait")
+    call = next(iter(run.actor(worker).tools))
+    run.do(c.AwaitEntry(worker, call, "/shared/go", 2, 60))
+    found = of(run.later(secs=5), worker)
+    assert found.waits_for == "/shared/go to be written (version 2)"
+    assert (found.waiting_ms, found.left_ms) == (5_000, 55_000)
+    assert found.next == "it gets what has come; without that, it is told so and goes on"
+
+
+def test_one_that_waits_for_a_lease_says_who_holds_it_and_who_is_before_it() -> None:
+    run = world()
+    first, second, third = run.spawn(), run.spawn(), run.spawn()
+    run.do(c.AcquireLease(first, CallId("a"), "main.py", 60))
+    for worker in (second, third):
+        asks(run, worker, "wait", tool="lease_acquire")
+        call = next(iter(run.actor(worker).tools))
+        run.do(c.AcquireLease(worker, call, "main.py", 60, wait_secs=30))
+    run.later(secs=10)
+    assert of(run, third).waits_for == (
+        "the lease main.py (held by root/W1 for 50 s at most, 1 other before it)"
+    )
+    assert of(run, second).waits_for == "the lease main.py (held by root/W1 for 50 s at most)"
+    assert of(run, second).left_ms == 20_000
+    assert (
+        "It holds the lease main.py for 50 s more (2 others waiting)." in of(run, first).sentences
+    )
+    run.do(c.ReleaseLease(first, CallId("b"), "main.py"))
+    assert "free, and about to be granted" in of(run, second).waits_for
+
+
 def test_one_that_was_spawned_and_not_started_says_so() -> None:
     run = world()
     worker = run.spawn()

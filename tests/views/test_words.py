@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from leadhand.domain import commands as c
-from leadhand.domain.ids import ActorId
+from leadhand.domain.ids import ActorId, CallId
 from leadhand.views.words import (
     clock,
     counted,
@@ -104,6 +104,18 @@ def test_a_lead_that_waits_names_for_whom() -> None:
     call = next(iter(run.actor().tools))
     run.do(c.OpenWait(ActorId("root"), call, tuple(workers), True))
     assert doing(run.actor(), run.now) == "waits for W1 and W2"
+
+
+def test_who_waits_for_an_entry_and_a_lease_names_both() -> None:
+    run = world()
+    run.do(c.AcquireLease(run.spawn(), CallId("a"), "x", 60, run_wide=True))
+    asks(run, "root", "one", "other", tool="kv_wait")
+    first, second = run.actor().tools
+    run.do(c.AwaitEntry(ActorId("root"), first, "/shared/go", 3))
+    run.do(c.AcquireLease(ActorId("root"), second, "x", 60, 30, run_wide=True))
+    assert doing(run.actor(), run.now) == (
+        "waits for /shared/go (version 3) and the lease x (of the whole run)"
+    )
 
 
 def test_a_crashed_session_says_when_it_starts_again() -> None:

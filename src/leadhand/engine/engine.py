@@ -26,7 +26,7 @@ from leadhand.domain.events import (
     WaitOpened,
 )
 from leadhand.domain.evolve import evolve
-from leadhand.domain.ids import ActorId
+from leadhand.domain.ids import ActorId, parent_id
 from leadhand.domain.state import Run
 from leadhand.engine import log
 from leadhand.engine.clock import Clock
@@ -311,7 +311,7 @@ class Engine:
         if not self._watchers:
             return
         awaited = (each.event for each in events if not isinstance(each.event, UNAWAITED))
-        concerned: dict[str, None] = {concern(event): None for event in awaited}
+        concerned: dict[str, None] = {key: None for event in awaited for key in concern(event)}
         if any(isinstance(stamped.event, FREES_MONEY) for stamped in events):
             concerned[MONEY] = None
         for key in concerned:
@@ -319,9 +319,12 @@ class Engine:
                 changed.set()
 
 
-def concern(event: Event) -> str:
-    """The key whose watchers an event wakes: an entry's place, else its actor."""
-    return event.layer + event.path if isinstance(event, EntryPut) else event.actor
+def concern(event: Event) -> Iterator[str]:
+    """The keys whose watchers an event wakes: an entry's place, else its actor; whoever waits for
+    what a settled one might have written, too."""
+    yield event.layer + event.path if isinstance(event, EntryPut) else event.actor
+    if isinstance(event, ActorSettled):
+        yield parent_id(event.actor) or ""
 
 
 class Verdict(Struct, frozen=True, omit_defaults=True):

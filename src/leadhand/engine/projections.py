@@ -13,6 +13,7 @@ from leadhand.domain.ids import ActorId
 from leadhand.domain.state import Entry, Run
 from leadhand.engine.engine import Engine
 from leadhand.engine.log import Stamped
+from leadhand.errors import StoreError
 from leadhand.folder import Folder
 from leadhand.tool import Blobs
 from leadhand.views import record, transcript
@@ -61,7 +62,7 @@ class Projections:
             await asyncio.to_thread(self._write, events)
             if self._engine.run.house.dump_shared_store and ended(events):
                 await self._dump()
-        except OSError as error:
+        except (OSError, StoreError) as error:
             self.complaint = f"the files beside the log are incomplete: {error}"
 
     def _take(self) -> list[Stamped]:

@@ -174,7 +174,8 @@ def mapped(event: e.PathsMapped) -> str:
 
 def put(event: e.EntryPut) -> str:
     """Which entry was written, and what with."""
-    return f"wrote {event.path} (version {event.version}): {line(event.value, 120) or 'long'}"
+    value = f"{event.size:,} bytes" if event.blob else line(event.value, 120)
+    return f"wrote {event.path} (version {event.version}): {value}"
 
 
 def granted(event: e.LeaseGranted) -> str:

@@ -88,6 +88,7 @@ def actor(run: Run, actor_id: ActorId, scene: Scene) -> Why:
         *its_time(run, one, now_ms),
         *its_envelope(run, one),
         *troubles(one, scene),
+        *holds(run, one, now_ms),
         spent(one),
     ]
     return Why(
@@ -218,6 +219,17 @@ def shared(run: Run, one: Actor, wait: Wait, now: Now) -> Iterator[str]:
         ahead = f", {counted(before, 'other')} before it" if before else ""
         is_held = held if lease.holder else "free, and about to be granted"
         yield f"the lease {lease_name(wait.lease)} ({is_held}{ahead})"
+
+
+def holds(run: Run, one: Actor, now_ms: int) -> Iterator[str]:
+    """The leases that others may wait for because of an actor."""
+    held = []
+    for key in one.leases:
+        lease = run.leases[key]
+        others = f" ({counted(len(lease.queue), 'other')} waiting)" if lease.queue else ""
+        held.append(f"{lease_name(key)} for {span(lease.until - now_ms)} more{others}")
+    if held:
+        yield f"It holds {'the lease' if len(held) == 1 else 'the leases'} {listed(held)}."
 
 
 def unowned(run: Run, one: Actor, scene: Scene) -> Iterator[str]:

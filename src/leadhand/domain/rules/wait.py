@@ -72,6 +72,15 @@ def over(run: Run, actor: Actor, wait: Wait, now: Now) -> str:
         return "there is a message for you, which comes with this result"
     if actor.final or actor.ending is not None:
         return "you are winding down"
+    if wait.path and left_alone(actor, wait):
+        return "your workers have settled, so that nobody is left who could write it"
     if now.run_ms >= wait.until:
         return "the time of this wait ran out"
     return ""
+
+
+def left_alone(actor: Actor, wait: Wait) -> bool:
+    """Whether a lead waits for an entry that none of its workers can write any more."""
+    # One that has spawned nobody yet may be doing so by another call of the same turn.
+    workers = len(actor.keys) - actor.subleads_spawned
+    return actor.id == wait.layer and workers > 0 and not actor.workers_live
