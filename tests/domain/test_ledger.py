@@ -61,18 +61,13 @@ class LedgerMachine(RuleBasedStateMachine):
 
     def asked(self, command: c.Command) -> list[e.Event]:
         """What a command leads to; a refusal is an answer too."""
-        known = self.pools()
         try:
             events = self.world.do(command)
         except Refused as refusal:
             events = list(refusal.record)
         for event in events:
-            self.check(event, known)
+            self.check(event)
         return events
-
-    def pools(self) -> dict[str, ActorId]:
-        """What each live actor draws on."""
-        return {actor.id: actor.pool for actor in self.world.run.actors.values()}
 
     def a_report_is_kept_money_for(self, actor: ActorId) -> None:
         """After each turn of an owner, as far as there is money."""
@@ -81,7 +76,7 @@ class LedgerMachine(RuleBasedStateMachine):
             room = envelope.limit - (ledger.used(envelope) - envelope.slice)
             assert envelope.slice == max(0, min(envelope.report, room))
 
-    def check(self, event: e.Event, pools: dict[str, ActorId]) -> None:
+    def check(self, event: e.Event) -> None:
         """Note what lets an envelope pass its limit: dear answers, nothing else."""
         over = 0
         if isinstance(event, e.BoundExceeded):
@@ -89,11 +84,8 @@ class LedgerMachine(RuleBasedStateMachine):
         elif isinstance(event, e.TurnLate):
             over = event.booked
         if over:
-            # One that has settled books a late answer in the root's alone.
-            found = pools.get(event.actor)
-            above = [
-                each for each in self.world.run.envelopes if f"{found}/".startswith(f"{each}/")
-            ]
+            path = f"{event.actor}/"
+            above = [each for each in self.world.run.envelopes if path.startswith(f"{each}/")]
             for owner in {*above, ROOT}:
                 self.excess[owner] += over
 

@@ -15,8 +15,8 @@ from leadhand.domain import commands as c
 from leadhand.domain.contract import Contract, Delivery, Evidence, Output
 from leadhand.domain.evolve import EVOLVE
 from leadhand.domain.ids import ROOT, ActorId, CallId
-from leadhand.domain.manifest import Lead, Manifest, Settings
-from leadhand.domain.money import Price, Usage
+from leadhand.domain.manifest import Lead, Manifest, Settings, Subleads
+from leadhand.domain.money import NANO, Price, Usage
 from leadhand.engine.clock import SystemClock
 from leadhand.engine.engine import Engine
 from leadhand.store import Row
@@ -141,6 +141,34 @@ async def with_contracts() -> Memory:
     return memory
 
 
+async def with_subleads() -> Memory:
+    """The disk after a run whose lead has a sub-lead, and that one a worker that outlives it."""
+    memory = Memory()
+    memory.runs[RUN] = KeptRun("")
+    engine = await Engine.open(MemoryStore(memory), RUN, SystemClock(), "subleads")
+    settings = Settings(model=UNIT, directory="/")
+    first, below = ActorId("root/S1"), ActorId("root/S1/W1")
+    own = Settings(env={"PHASE": "one"}, budget_nanousd=NANO, timeout_secs=60)
+    within = Subleads(3, 2 * NANO, 4, 2, settings=Settings(tools=("Read",)))
+    asked = Manifest(Lead("lead", "Go.", settings), prices={UNIT: Price()}, subleads=within)
+    given = (c.Reference("plan", '"go"'),)
+    for command in (
+        c.OwnRun(1, "subleads"),
+        c.StartRun(RUN, asked),
+        c.SpawnSublead(ROOT, CallId("a"), "Lead.", "k", "phase", 2, True, own, given),
+        c.SpawnActor(first, CallId("b"), "Do it."),
+        c.RecordExit(first, "completed", "All of it."),
+        c.WrapUpActor(below),
+        c.RecordExit(below, "completed", "Done."),
+        c.RecordExit(ROOT, "completed", "Done."),
+        c.RecordExit(ROOT, "completed", "Done."),
+        c.FinishRun(),
+    ):
+        await engine.submit(command)
+    await engine.close()
+    return memory
+
+
 def written(rows: list[Row]) -> bytes:
     """A log as lines of JSON; data is text."""
     lines = [
@@ -172,6 +200,9 @@ def main(version: str) -> None:
         rows = asyncio.run(with_contracts()).runs[RUN].rows
         (folder / "contracts.jsonl").write_bytes(written(rows))
         missing -= {row.kind for row in rows}
+    if not any(HERE.glob("*/subleads.jsonl")):
+        rows = asyncio.run(with_subleads()).runs[RUN].rows
+        (folder / "subleads.jsonl").write_bytes(written(rows))
     for seed in range(SEEDS_MAX if missing else 0):
         memory = simulated(seed)
         if "ExitLate" in missing:

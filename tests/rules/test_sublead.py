@@ -15,6 +15,7 @@ from leadhand.domain.rules.actor import find, find_any, sees
 from leadhand.domain.rules.kv import VALUE_MAX
 from leadhand.domain.rules.spawn import LEAD_TURNS
 from leadhand.domain.rules.sublead import ENV_BYTES_MAX, ENV_MAX, REFERENCES_MAX, may_spawn
+from leadhand.domain.rules.wait import over
 from leadhand.errors import (
     BudgetExceeded,
     Draining,
@@ -654,6 +655,19 @@ def test_a_lead_that_states_the_cost_of_a_sub_leads_own_turns_is_corrected() -> 
     assert at.of(e.ReportChecked)[-1].mismatches == ()
 
 
+def test_a_late_answer_of_a_settled_worker_counts_in_the_envelope_that_it_was_of() -> None:
+    at = world()
+    first = at.sublead()
+    worker = at.spawn(parent=first)
+    at.admit(worker)
+    late = at.answering(worker, Usage(9_000, 9_000))
+    assert at.do(c.RecordCut(worker, late.call, "cut", billed=False))
+    at.exit(worker)
+    at.do(late)
+    assert (at.envelope(first).spent, at.envelope().spent, at.run.late) == (18_000,) * 3
+    assert at.record(worker).spent == 18_000
+
+
 # --- who sees whom
 
 
@@ -728,6 +742,19 @@ def test_a_name_finds_only_whom_the_caller_sees_and_the_operator_finds_everyone(
     assert find_any(at.run, "S1/S1/W1") == "root/S1/S1/W1"
     with pytest.raises(UnknownActor):
         find_any(at.run, "S3")
+
+
+def test_a_lead_that_waits_for_an_entry_is_not_kept_by_sub_leads_who_cannot_write_it() -> None:
+    at = world()
+    at.sublead()
+    call = at.call_id()
+    at.do(c.AwaitEntry(ROOT, call, "/shared/x", 1, 60))
+    wait = at.actor().waits[call]
+    assert over(at.run, at.actor(), wait, at.now) == "", "a worker may be spawned at this moment"
+    worker = at.spawn()
+    assert over(at.run, at.actor(), wait, at.now) == ""
+    at.exit(worker)
+    assert "your workers have settled" in over(at.run, at.actor(), wait, at.now)
 
 
 def test_a_wait_is_for_ones_own_only() -> None:

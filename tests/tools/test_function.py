@@ -22,6 +22,7 @@ from leadhand.tools.function import TAKEN, Context, missing, tool, tools_of
 from leadhand.tools.lease import lease_tools
 from leadhand.tools.spawn import spawn_tool
 from leadhand.tools.store import store_tools
+from leadhand.tools.sublead import sublead_tool
 from leadhand.tools.wait import wait_tools
 from leadhand.tools.workers import worker_tools
 from tests.tools.kit import call, using
@@ -377,7 +378,12 @@ def test_the_names_that_are_taken_are_those_of_all_other_tools() -> None:
         run = type("Nothing", (), {"manifest": None})
 
     owner: Any = Nobody()
-    others: list[Tool] = [spawn_tool(owner, owner), *wait_tools(owner), *worker_tools(owner)]
+    others: list[Tool] = [
+        spawn_tool(owner, owner),
+        sublead_tool(owner, owner),
+        *wait_tools(owner),
+        *worker_tools(owner),
+    ]
     others += [*store_tools(owner), *lease_tools(owner)]
     names = {name for each in others for name in (each.name, *each.aliases)}
     assert names | set(KNOWN_TOOLS) == TAKEN

@@ -6,7 +6,7 @@ Law: spent + reserved + held + granted + slice <= limit + excess, in every envel
 from collections.abc import Iterator
 
 from leadhand.domain import estimates
-from leadhand.domain.ids import ActorId
+from leadhand.domain.ids import ActorId, parent_id
 from leadhand.domain.money import Price, bound
 from leadhand.domain.state import Actor, Envelope, Record, Run
 
@@ -44,6 +44,14 @@ def chain(run: Run, pool: ActorId) -> Iterator[Envelope]:
         envelope = run.envelopes[at]
         yield envelope
         at = envelope.parent
+
+
+def nearest(run: Run, actor: ActorId) -> ActorId:
+    """Whose open envelope an actor that has settled drew on, or lies above the one it did."""
+    at: ActorId | None = actor
+    while at is not None and at not in run.envelopes:
+        at = parent_id(at)
+    return at or next(iter(run.envelopes))
 
 
 def carve(run: Run, owner: ActorId, parent: ActorId | None, limit: int) -> None:

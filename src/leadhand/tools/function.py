@@ -24,9 +24,9 @@ CATEGORY = "own"
 EVERYBODY: frozenset[Role] = frozenset(get_args(Role))
 # The names that the tools of orchestration have, and those that work tools have.
 TAKEN = frozenset(KNOWN_TOOLS) | frozenset(
-    "spawn_worker wait_actor wait_for_worker wait_for_any list_workers worker_status "
-    "cancel_worker house_rules kv_get kv_set kv_cas kv_list kv_wait lease_acquire lease_release "
-    "run_lease_acquire run_lease_release".split()
+    "spawn_worker spawn_sublead wait_actor wait_for_worker wait_for_any list_workers "
+    "worker_status cancel_worker house_rules kv_get kv_set kv_cas kv_list kv_wait "
+    "lease_acquire lease_release run_lease_acquire run_lease_release".split()
 )
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
 _MARK = "__leadhand_tool__"

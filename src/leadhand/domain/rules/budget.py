@@ -275,7 +275,7 @@ def evolve_late(run: Run, event: e.TurnLate, at: At) -> None:
         return
     run.cut.pop(event.call, None)
     actor = run.actors.get(event.actor)
-    pool = actor.pool if actor else next(iter(run.envelopes))
+    pool = actor.pool if actor else ledger.nearest(run, event.actor)
     if actor:
         before = ledger.hold(actor)
         actor.spent += event.booked

@@ -86,4 +86,5 @@ def over(run: Run, actor: Actor, wait: Wait, now: Now) -> str:
 def left_alone(actor: Actor, wait: Wait) -> bool:
     """Whether a lead waits for an entry that none of its workers can write any more."""
     # One that has spawned nobody yet may be doing so by another call of the same turn.
-    return actor.id == wait.layer and bool(actor.keys) and not actor.live_children
+    workers = len(actor.keys) - actor.subleads_spawned
+    return actor.id == wait.layer and workers > 0 and not actor.workers_live
