@@ -10,7 +10,7 @@ from leadhand.domain import events as e
 from leadhand.domain.contract import CHECKS_SECS, Contract, Delivery, Evidence, Said
 from leadhand.domain.ids import ROOT, ActorId, CallId
 from leadhand.domain.manifest import Settings, Task
-from leadhand.errors import InvalidArguments, WriteClaimOverlaps
+from leadhand.errors import InvalidArguments, WoundDown, WriteClaimOverlaps
 from tests.rules.world import REPORT, World, kinds, manifest
 
 FILES = Contract(files=("out.md",))
@@ -336,3 +336,14 @@ def test_the_log_gives_the_same_state_again() -> None:
     world, worker = claimed(VALUE, status_dir="/status")
     checked(world, worker, BROKEN, delivery=Delivery("completed", "x"))
     assert world.refolded().records[worker].duty == world.record(worker).duty
+
+
+def test_the_folder_of_status_files_moves_with_the_run() -> None:
+    world = World(status_dir="/a/status", lead=Settings(directory="/a"))
+    world.do(c.MapPaths((("/a", "/b"),)))
+    assert world.run.house.status_dir == "/b/status"
+
+
+def test_who_is_checked_takes_no_call() -> None:
+    world, worker = claimed()
+    world.refused(world.admitting(worker), WoundDown)
