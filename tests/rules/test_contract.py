@@ -249,6 +249,7 @@ def test_a_report_of_a_lead_or_of_nobody_is_no_matter() -> None:
         (Contract(commands=(" ",)), r"commands\[0\]: must not be blank"),
         (Contract(forbid=("a\0b",)), r"forbid\[0\]: holds a NUL"),
         (Contract(files=("x",) * 101), "files: has 101 entries"),
+        (Contract(writes=("x" * 600, "y" * 600)), "has 1200 characters in all"),
         (Contract(commands=("x",) * 21), "commands: has 21 entries"),
         (Contract(commands=("x" * 10_001,)), "has 10001 characters"),
         (Contract(commands=("x",), command_timeout_secs=301), "command_timeout_secs must be"),

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from leadhand.domain.globs import claimed
+from leadhand.domain.globs import unclaimed
 from leadhand.domain.state import Workspace
 from leadhand.git import Git, printable
 
@@ -38,8 +38,6 @@ def holds(folder: Path) -> bool:
 def outside(paths: Sequence[str], inner: str, writes: Sequence[str]) -> list[str]:
     """The paths that no glob of a claim means. inner: where the actor works below the top."""
     prefix = f"{inner}/" if inner else ""
-    return [
-        path
-        for path in paths
-        if not path.startswith(prefix) or not claimed(writes, path.removeprefix(prefix))
-    ]
+    beside = [path for path in paths if not path.startswith(prefix)]
+    below = [path.removeprefix(prefix) for path in paths if path.startswith(prefix)]
+    return beside + [f"{prefix}{path}" for path in unclaimed(writes, below)]
