@@ -146,7 +146,7 @@ def test_the_page_ends_with_the_tree_and_what_it_comes_to_at_worst(at: Desk) -> 
     assert agent.split()[:4] == ["▸", "strict", "claude-haiku-4-5", "Read"]
     assert caps == "at most 4 workers at a time, 1,000 in all"
     assert "cost  $2.00 for everything" in rest
-    assert "time  16 min: 15 min for the lead, then twice 30 s of grace" in rest
+    assert "time  26 min: 15 min for the lead, then twice 30 s of grace, and 10 min for" in rest
     assert "claude-haiku-4-5  $1.00 input, $5.00 output per million tokens" in rest
 
 

@@ -206,6 +206,7 @@ def test_a_report_that_is_none_is_refused_and_can_be_mended(
         [bash("printf 'x%.0s' $(seq 1048573) > big; echo -n TODO >> big"), reports()],
         [reports(summary="Done, but for a TODO.")],
         [reports(follow_ups=["TODO more"])],
+        [reports(returns={"a": [1, {"b": "TODO"}]})],
         ["Done, but for a TODO."],
     ],
 )
@@ -242,6 +243,11 @@ def test_write_and_edit_outside_the_claim_are_refused_before_the_act(tmp_path: P
     [
         "echo x > s && echo s >> $(git rev-parse --git-common-dir)/info/exclude",
         "echo s > .gitignore && echo x > s",
+        "git init -q inner && echo x > inner/s",
+        (
+            "git update-index --add --cacheinfo 160000,$(git rev-parse HEAD),out/sub && "
+            "mkdir -p out/sub && git commit -qm x 2>/dev/null; echo x > s"
+        ),
         "echo x >> README.md && git update-index --assume-unchanged README.md",
         "echo x >> README.md && git -c user.name=T -c user.email=t@t commit -qam x",
         "echo x > s && git config core.excludesFile $PWD/s && echo s > s",

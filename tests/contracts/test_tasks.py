@@ -7,6 +7,7 @@ import pydantic
 import pytest
 
 import leadhand
+from leadhand.cli.checked import check
 from leadhand.errors import ManifestError
 from leadhand.testing import Reply, prompt
 
@@ -61,3 +62,17 @@ def test_what_is_no_schema_is_refused_before_anything_is_made(tmp_path: Path) ->
     with pytest.raises(ManifestError, match=r"task\[0\]\.returns: the schema is no JSON Schema"):
         dispatched(tmp_path, {"id": "a", "prompt": "1", "returns": {"type": "numbr"}})
     assert not (tmp_path / "runs").exists() or not list((tmp_path / "runs").iterdir())
+
+
+def test_validate_names_the_line_of_a_schema_that_is_none(tmp_path: Path) -> None:
+    path = tmp_path / "manifest.toml"
+    (tmp_path / "model.py").write_text("def reply(request):\n    return 'x'\n")
+    path.write_text(
+        '[defaults]\nmodel = "script:model.py:reply"\n[[task]]\nid = "a"\nprompt = "x"\n'
+        'returns = { type = "numbr" }\n'
+    )
+    (fault,) = check(path, ()).faults
+    assert (fault.line, fault.key) == (6, "task[0].returns")
+    assert "the schema is no JSON Schema" in fault.message
+    path.write_text(path.read_text().replace("numbr", "number"))
+    assert check(path, ()).faults == []

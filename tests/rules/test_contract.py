@@ -10,7 +10,7 @@ from leadhand.domain import events as e
 from leadhand.domain.contract import CHECKS_SECS, Contract, Delivery, Evidence, Said
 from leadhand.domain.ids import ROOT, ActorId, CallId
 from leadhand.domain.manifest import Settings, Task
-from leadhand.errors import InvalidArguments, WriteClaimOverlaps
+from leadhand.errors import InvalidArguments, WoundDown, WriteClaimOverlaps
 from tests.rules.world import REPORT, World, kinds, manifest
 
 FILES = Contract(files=("out.md",))
@@ -249,6 +249,7 @@ def test_a_report_of_a_lead_or_of_nobody_is_no_matter() -> None:
         (Contract(commands=(" ",)), r"commands\[0\]: must not be blank"),
         (Contract(forbid=("a\0b",)), r"forbid\[0\]: holds a NUL"),
         (Contract(files=("x",) * 101), "files: has 101 entries"),
+        (Contract(writes=("x" * 600, "y" * 600)), "has 1200 characters in all"),
         (Contract(commands=("x",) * 21), "commands: has 21 entries"),
         (Contract(commands=("x" * 10_001,)), "has 10001 characters"),
         (Contract(commands=("x",), command_timeout_secs=301), "command_timeout_secs must be"),
@@ -336,3 +337,14 @@ def test_the_log_gives_the_same_state_again() -> None:
     world, worker = claimed(VALUE, status_dir="/status")
     checked(world, worker, BROKEN, delivery=Delivery("completed", "x"))
     assert world.refolded().records[worker].duty == world.record(worker).duty
+
+
+def test_the_folder_of_status_files_moves_with_the_run() -> None:
+    world = World(status_dir="/a/status", lead=Settings(directory="/a"))
+    world.do(c.MapPaths((("/a", "/b"),)))
+    assert world.run.house.status_dir == "/b/status"
+
+
+def test_who_is_checked_takes_no_call() -> None:
+    world, worker = claimed()
+    world.refused(world.admitting(worker), WoundDown)

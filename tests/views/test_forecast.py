@@ -7,6 +7,7 @@ import msgspec
 from msgspec.structs import replace
 
 from leadhand.domain import ledger
+from leadhand.domain.contract import CHECKS_SECS
 from leadhand.domain.ids import ROOT
 from leadhand.domain.manifest import Agent, HouseRules, Lead, Manifest, Settings, Subleads, Task
 from leadhand.domain.money import NANO, Price
@@ -56,12 +57,12 @@ def test_the_money_is_what_the_rules_set_aside() -> None:
 
 def test_at_worst_a_lead_uses_its_time_and_the_grace_for_its_workers_and_for_its_report() -> None:
     found = seen(manifest())
-    assert found.worst_secs == 900 + 2 * 30
+    assert found.worst_secs == 900 + 2 * 30 + CHECKS_SECS
     assert "1 d" in found.parks
     asked = manifest()
     house = msgspec.structs.replace(asked.house, on_quota="fail", grace_secs=0)
     found = seen(msgspec.structs.replace(asked, house=house))
-    assert (found.worst_secs, found.parks) == (900, "")
+    assert (found.worst_secs, found.parks) == (900 + CHECKS_SECS, "")
 
 
 def test_every_wait_has_its_bound_and_says_what_happens_then() -> None:
@@ -70,6 +71,7 @@ def test_every_wait_has_its_bound_and_says_what_happens_then() -> None:
         ("the lead, and its waits for workers", 900),
         ("a worker", 1800),
         ("a worker of agent strict", 60),
+        ("the checks of a result", CHECKS_SECS),
         ("a call, for money that others have reserved", 300),
         ("a call, for a provider's limits", 900),
     ]

@@ -29,7 +29,7 @@ VERBS = {
     "policy": "Show or change what answers for you in a run.",
     "prune": "Remove the folders of finished runs, after showing which.",
     "init": "Write a first manifest, with comments, that runs as it stands.",
-    "schema": "What a manifest may hold, as JSON Schema or as an example.",
+    "schema": "What a manifest may hold, as JSON Schema or as an example; or a worker's report.",
     "completion": "Print what makes a shell complete verbs, options and runs.",
     "prices": "What a million tokens of each known model cost.",
 }

@@ -6,6 +6,7 @@ from typing import Any
 
 from leadhand.cli.paper import faint, heading, table
 from leadhand.cli.prices import usd
+from leadhand.domain.contract import CHECKS_SECS
 from leadhand.domain.money import as_usd, show
 from leadhand.views.forecast import Divided, Forecast, Part, Rate
 from leadhand.views.tree import LEAD, SUBLEAD, WORKER
@@ -101,8 +102,9 @@ def times(seen: Forecast) -> Iterator[tuple[str, str]]:
             yield "", seen.parks
         return
     lead = seen.lead.timeout_secs
-    grace = (seen.worst_secs - lead) // 2
+    grace = (seen.worst_secs - lead - CHECKS_SECS) // 2
     parts = f"{minutes(lead)} for the lead, then twice {span(grace * 1000)} of grace"
+    parts += f", and {minutes(CHECKS_SECS)} for checks"
     yield "time", f"{minutes(seen.worst_secs)}: {parts}"
     if seen.parks:
         yield "", seen.parks

@@ -140,7 +140,7 @@ class Checker:
                 if claim.contract.writes:
                     yield evidence("writes", "the worktree", ok=False, detail=error.message)
             else:
-                for each in looks.at_drift(claim, changed):
+                for each in await asyncio.to_thread(lambda: [*looks.at_drift(claim, changed)]):
                     yield each
         if claim.contract.forbid:
             for each in await asyncio.to_thread(lambda: [*looks.for_forbidden(claim, changed)]):

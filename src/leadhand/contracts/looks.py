@@ -1,9 +1,12 @@
 """Looks: what is found by looking at the files of a claim; nothing is run and nothing changed."""
 
+import json
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
+import msgspec
 from msgspec import Struct
 
 from leadhand.contracts import drift, files
@@ -96,9 +99,26 @@ def _said(claim: Claim) -> bytes:
     """All that a worker says at its end."""
     parts = [claim.words]
     if claim.delivery is not None:
-        parts += [claim.delivery.summary, claim.delivery.returns, *claim.delivery.follow_ups]
+        parts += [claim.delivery.summary, *claim.delivery.follow_ups]
+        # As JSON a text may look otherwise than it is.
+        parts += _texts(msgspec.json.decode(claim.delivery.returns or "null"))
         parts += [each.description for each in claim.delivery.outputs]
     return "\n".join(parts).encode(errors="surrogatepass")
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """All texts in a value, keys included, and whatever else it holds as JSON."""
+    left = [value]
+    while left:
+        match left.pop():
+            case dict() as table:
+                left += [*table.keys(), *table.values()]
+            case list() as entries:
+                left += entries
+            case str() as text:
+                yield text
+            case other:
+                yield json.dumps(other)
 
 
 def _searched(claim: Claim, changed: Sequence[str]) -> tuple[list[str], int]:

@@ -23,6 +23,9 @@ COMMANDS_MAX = 20
 PATH_MAX = 1_000
 COMMAND_MAX = 10_000
 PATTERN_MAX = 1_000
+# Of all globs of a claim together: two claims are compared in the product of their lengths, by the
+# engine itself.
+GLOBS_MAX_CHARS = 1_000
 SCHEMA_MAX_BYTES = 32_768
 SCHEMA_DEPTH_MAX = 32
 DETAIL_MAX = 500
@@ -125,6 +128,8 @@ def faults(contract: Contract) -> Iterator[tuple[Kind, int | None, str]]:
         for number, entry in enumerate(entries):
             if why := entry_fault(kind, entry, longest):
                 yield kind, number, why
+    if (size := sum(map(len, contract.writes))) > GLOBS_MAX_CHARS:
+        yield "writes", None, f"has {size} characters in all, at most {GLOBS_MAX_CHARS} are allowed"
     if not 1 <= contract.command_timeout_secs <= COMMAND_MAX_SECS:
         yield "commands", None, f"command_timeout_secs must be from 1 to {COMMAND_MAX_SECS}"
 

@@ -5,7 +5,7 @@ pattern that names a folder means all below it too. Every other character means 
 questions take time in the product of the two lengths, whatever the patterns are.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Literal
 
 Wild = Literal["star", "any"]
@@ -41,7 +41,17 @@ def matches(glob: str, path: str) -> bool:
 
 def claimed(globs: Sequence[str], path: str) -> bool:
     """Whether one of the globs means a path."""
-    return any(matches(glob, path) for glob in globs)
+    return not unclaimed(globs, [path])
+
+
+def unclaimed(globs: Sequence[str], paths: Iterable[str]) -> list[str]:
+    """The paths that none of the globs means."""
+    patterns = [pattern(glob) for glob in globs]
+    return [
+        path
+        for path in paths
+        if not any(overlap(each, literal(path), below_other=False) for each in patterns)
+    ]
 
 
 def overlap(one: Pattern, other: Pattern, *, below_other: bool = True) -> bool:

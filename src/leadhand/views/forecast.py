@@ -13,6 +13,7 @@ from leadhand.domain import commands as c
 from leadhand.domain import estimates, ledger
 from leadhand.domain import events as e
 from leadhand.domain.clock import At, Now
+from leadhand.domain.contract import CHECKS_SECS
 from leadhand.domain.decide import decide
 from leadhand.domain.evolve import evolve
 from leadhand.domain.ids import ROOT, CallId
@@ -135,8 +136,8 @@ def forecast(
         budget=house.budget_nanousd,
         slice=run.envelopes[ROOT].slice,
         first_call=need,
-        # The lead's last turn waits for its workers to wrap up.
-        worst_secs=house.lead_timeout_secs + 2 * house.grace_secs,
+        # The lead's last turn waits for its workers to wrap up; checks may go on after it.
+        worst_secs=house.lead_timeout_secs + 2 * house.grace_secs + CHECKS_SECS,
         parks=parks(manifest),
         waits=tuple(waits(manifest, [*workers, *([below.part] if below else [])], limits_secs)),
         rates=tuple(Rate(each, price_of(manifest, each), each in local) for each in models),
@@ -166,7 +167,7 @@ def of_tasks(
         budget=house.budget_nanousd,
         slice=0,
         first_call=0,
-        worst_secs=longest_secs(manifest, [each.timeout_secs for each in workers], run.places),
+        worst_secs=longest_secs(manifest, checked_secs(manifest, workers), run.places),
         parks=parks(manifest),
         waits=tuple(waits(manifest, workers, limits_secs)),
         rates=tuple(Rate(each, price_of(manifest, each), each in local) for each in models),
@@ -181,6 +182,14 @@ def task_part(run: Run, asked: Task) -> Part:
     except Refused as refusal:
         return Part("worker", asked.id, asked.agent, "", (), "", 0, 0, refused=refusal.message)
     return part(spawned)
+
+
+def checked_secs(manifest: Manifest, workers: Sequence[Part]) -> list[int]:
+    """How long each task may take, with its checks."""
+    return [
+        each.timeout_secs + CHECKS_SECS * task.contract.demands
+        for task, each in zip(manifest.tasks, workers, strict=True)
+    ]
 
 
 def longest_secs(manifest: Manifest, timeouts: Sequence[int], places: int) -> int:
@@ -316,6 +325,8 @@ def waits(manifest: Manifest, workers: list[Part], limits_secs: int) -> Iterator
                 yield Bound("a sub-lead, and its waits for workers", each.timeout_secs, ends)
                 continue
             yield Bound(name, each.timeout_secs, "it settles as TimedOut with what it said last")
+    if not manifest.tasks or any(task.contract.demands for task in manifest.tasks):
+        yield Bound("the checks of a result", CHECKS_SECS, "what is not checked by then fails")
     yield Bound(
         "a call, for money that others have reserved",
         estimates.DEFER_MS // 1000,
