@@ -290,10 +290,11 @@ def of_checks(events: list[e.Event]) -> Iterator[str]:
             case e.ActorSpawned() | e.ActorContinued():
                 told.pop(event.actor, None)
                 claimed.pop(event.actor, None)
-            case e.MessageSent(kind="report" | "reopened"):
-                told.pop(event.actor, None)
             case e.OutcomeReported():
                 told[event.actor] = event.delivery.status
+            case e.CallAdmitted() if event.messages and event.actor not in claimed:
+                # It has been given more to read.
+                told.pop(event.actor, None)
             case e.CallAdmitted() if event.actor in told or event.actor in claimed:
                 yield f"{event.actor}: is asked though it has reported or claimed"
             case e.OutcomeClaimed():
