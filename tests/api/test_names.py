@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from leadhand import wiring
 from leadhand.api.names import actor_named, command_on, resume_command, run_named
+from leadhand.domain.manifest import Subleads
 from leadhand.errors import UsageError
 from tests.views.kit import world
 
@@ -69,6 +70,13 @@ def test_an_actor_that_is_not_there_or_not_alone_is_said(name: str) -> None:
     run.spawn(label="twin")
     with pytest.raises(UsageError, match=r"unknown actor: .*root/W"):
         actor_named(run.run, name)
+
+
+@pytest.mark.parametrize("name", ["root/S1/W1", "S1/W1", "deep"])
+def test_the_operator_reaches_also_those_below_a_sub_lead(name: str) -> None:
+    found = world(subleads=Subleads())
+    found.spawn(parent=found.sublead(budget_nanousd=10**9), label="deep")
+    assert actor_named(found.run, name) == "root/S1/W1"
 
 
 def test_a_command_can_be_typed_as_it_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
