@@ -9,9 +9,9 @@ from leadhand import wiring
 from leadhand.domain import commands as c
 from leadhand.domain.ids import ActorId
 from leadhand.engine import inbox
-from leadhand.errors import Refused
 from leadhand.load import parse
 from leadhand.model import Request
+from leadhand.refusals import Refused
 from leadhand.store import Letter
 from leadhand.stores.codec import Secrets, secrets_of
 from leadhand.testing import Reply, ScriptedModel, done, prompt

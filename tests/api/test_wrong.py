@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 import leadhand
-from leadhand.errors import UnknownModel
+from leadhand.refusals import UnknownModel
 from tests.api.kit import Crew, manifest, opened, play
 
 

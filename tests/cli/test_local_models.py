@@ -9,10 +9,10 @@ import pytest
 from leadhand.domain.ids import ROOT
 from leadhand.domain.money import NANO, Price
 from leadhand.domain.prices import TABLE
-from leadhand.errors import UnknownModel
 from leadhand.load import parse
 from leadhand.model import Request
 from leadhand.models.scripted import Reply
+from leadhand.refusals import UnknownModel
 from leadhand.stores.sqlite import SqliteStore
 from leadhand.testing.model_server import model_server
 from leadhand.testing.script import done

@@ -8,7 +8,7 @@ from leadhand.domain import events as e
 from leadhand.domain.ids import ROOT, ActorId, CallId
 from leadhand.domain.manifest import Settings, Subleads
 from leadhand.domain.money import MILLION, Price, Usage
-from leadhand.errors import Refused
+from leadhand.refusals import Refused
 from tests.rules.world import REPORT, UNIT, World, intent
 
 PRICE = Price(input=MILLION, output=3 * MILLION, cache_read=MILLION // 2, cache_creation=MILLION)

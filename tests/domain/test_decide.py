@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from leadhand.domain import commands as c
 from leadhand.domain import events as e
 from leadhand.domain.decide import DECIDE, decide
-from leadhand.errors import Refused
+from leadhand.refusals import Refused
 from tests.domain.lives import Life, lives
 from tests.rules.world import kinds
 

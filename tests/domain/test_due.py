@@ -10,7 +10,7 @@ from leadhand.domain import effects as fx
 from leadhand.domain import events as e
 from leadhand.domain.due import affected, due, timers
 from leadhand.domain.ids import ROOT, ActorId
-from leadhand.errors import Refused
+from leadhand.refusals import Refused
 from tests.domain.lives import Life
 from tests.rules.world import World
 

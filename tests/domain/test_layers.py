@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from leadhand.domain import layers
 from leadhand.domain.ids import ROOT, ActorId
 from leadhand.domain.layers import Place
-from leadhand.errors import InvalidArguments, NamespaceDenied, UnknownActor
+from leadhand.refusals import InvalidArguments, NamespaceDenied, UnknownActor
 from tests.rules.world import World
 
 W1, W2 = ActorId("root/W1"), ActorId("root/W2")

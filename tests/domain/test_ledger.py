@@ -24,7 +24,7 @@ from leadhand.domain.ids import ROOT, ActorId, CallId
 from leadhand.domain.manifest import Settings, Subleads
 from leadhand.domain.money import MILLION, Price, Usage
 from leadhand.domain.state import Call, Envelope, Run
-from leadhand.errors import Refused
+from leadhand.refusals import Refused
 from tests.rules.world import UNIT, World, manifest
 
 # Dearer output than input, and a price that does not divide evenly.

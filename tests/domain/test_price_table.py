@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from leadhand.domain import price_table
 from leadhand.domain.money import NANO, Price, Tier, Usage, bound, cost, tier_of
 from leadhand.domain.prices import MODELS, TABLE, Known, price_of, read, spellings, window_of
-from leadhand.errors import UnknownModel
+from leadhand.refusals import UnknownModel
 
 models = st.sampled_from(MODELS)
 # Around every threshold, and far beyond.

@@ -6,7 +6,7 @@ from msgspec.structs import replace
 from leadhand.domain.manifest import Agent, Manifest, Provider, Settings
 from leadhand.domain.money import NANO, Price, Usage, cost
 from leadhand.domain.prices import TABLE, price_of, spellings, window_of
-from leadhand.errors import UnknownModel
+from leadhand.refusals import UnknownModel
 from tests.rules.world import manifest
 
 SCRIPT = "script:/repo/model.py:reply"

@@ -17,16 +17,9 @@ from leadhand.engine.clock import SystemClock
 from leadhand.engine.engine import Engine
 from leadhand.engine.inbox import Inbox, encode, send
 from leadhand.engine.log import Stamped
-from leadhand.errors import (
-    Bug,
-    MaxWorkersExceeded,
-    NotOwner,
-    Refused,
-    StoreError,
-    UnknownActor,
-    UsageError,
-)
+from leadhand.errors import Bug, NotOwner, StoreError, UsageError
 from leadhand.harness import MONEY
+from leadhand.refusals import MaxWorkersExceeded, Refused, UnknownActor
 from leadhand.store import Letter, Row
 from leadhand.stores.memory import Memory, MemoryStore
 

@@ -10,7 +10,7 @@ from leadhand.domain.ids import ROOT
 from leadhand.domain.manifest import Settings
 from leadhand.domain.state import Run
 from leadhand.engine.resumption import Change, orders
-from leadhand.errors import BudgetExceeded, InvalidArguments, Settled
+from leadhand.refusals import BudgetExceeded, InvalidArguments, Settled
 from tests.rules.test_house import poor, succeeded
 from tests.rules.world import World
 

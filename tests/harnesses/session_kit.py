@@ -20,7 +20,6 @@ from leadhand.domain.manifest import Manifest, Settings
 from leadhand.domain.state import Record, Run
 from leadhand.engine.conductor import Conductor
 from leadhand.engine.engine import Engine
-from leadhand.errors import ToolFailed
 from leadhand.folder import Folder
 from leadhand.gateway.gateway import Gateway
 from leadhand.gateway.pace import Governor
@@ -28,6 +27,7 @@ from leadhand.harnesses.api import ApiHarness, Words
 from leadhand.model import Request
 from leadhand.models.scripted import Reply, Script, ScriptedModel
 from leadhand.processes import Processes
+from leadhand.refusals import ToolFailed
 from leadhand.stores.codec import NO_SECRETS
 from leadhand.stores.memory import Memory, MemoryStore
 from leadhand.testing import clock

@@ -30,7 +30,7 @@ IMPURE_MODULES = frozenset(
     time urllib uuid""".split()
 )
 IMPURE_CALLS = frozenset({"__import__", "eval", "exec", "input", "open", "print"})
-DOMAIN_NEEDS = ("leadhand.domain", "leadhand.errors", "msgspec")
+DOMAIN_NEEDS = ("leadhand.domain", "leadhand.errors", "leadhand.refusals", "msgspec")
 
 
 def inner_imports(module: Module) -> Iterator[Breach]:

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from leadhand.errors import UnknownModel
 from leadhand.load import prompts, read
+from leadhand.refusals import UnknownModel
 from leadhand.tools.work.git import _COMMANDS
 
 HEAD = "[run]\nmax_workers = 4\nbudget_usd = 1\n"

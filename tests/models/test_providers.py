@@ -11,11 +11,11 @@ import pytest
 from leadhand.domain.ids import ROOT
 from leadhand.domain.manifest import HouseRules, Lead, Manifest, Provider, Settings
 from leadhand.domain.money import NANO, Price
-from leadhand.errors import UnknownModel
 from leadhand.model import Model, Prose, Raw, Request
 from leadhand.models.http import Http
 from leadhand.models.providers import ProviderModel
 from leadhand.models.scripted import Reply, Script
+from leadhand.refusals import UnknownModel
 from leadhand.stores.sqlite import SqliteStore
 from leadhand.testing.model_server import model_server
 from leadhand.testing.script import turn
@@ -291,7 +291,7 @@ def test_the_core_alone_says_how_to_install_the_rest_and_loads_none_of_it() -> N
 import sys
 sys.modules["pydantic_ai"] = None
 import leadhand.cli, leadhand.wiring
-from leadhand.errors import UnknownModel
+from leadhand.refusals import UnknownModel
 models = leadhand.wiring.make_models({"ANTHROPIC_API_KEY": "k"})
 models("anthropic:claude-haiku-4-5")
 assert "pydantic" not in sys.modules

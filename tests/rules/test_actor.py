@@ -13,7 +13,7 @@ from leadhand.domain.manifest import Settings
 from leadhand.domain.money import Usage
 from leadhand.domain.rules import actor as actors
 from leadhand.domain.rules.actor import CRASH_BACKOFF_MS, CRASHES_MAX, find
-from leadhand.errors import Settled, UnknownActor
+from leadhand.refusals import Settled, UnknownActor
 from tests.rules.world import REPORT, World, intent, kinds
 
 

@@ -7,7 +7,7 @@ from leadhand.domain import events as e
 from leadhand.domain.ids import ROOT, ActorId, CallId
 from leadhand.domain.manifest import ApprovalFallback, ApprovalPolicy, Approvals
 from leadhand.domain.questions import Question
-from leadhand.errors import (
+from leadhand.refusals import (
     AlreadyAnswered,
     PlanApprovalRequired,
     Settled,

@@ -14,7 +14,7 @@ from leadhand.domain.ids import ROOT, ActorId, CallId
 from leadhand.domain.manifest import Settings
 from leadhand.domain.money import Price, Usage, bound
 from leadhand.domain.rules.budget import affordable
-from leadhand.errors import BudgetExceeded, Settled, WoundDown
+from leadhand.refusals import BudgetExceeded, Settled, WoundDown
 from tests.rules.world import UNIT, UNIT_PRICE, World, kinds
 
 # What every first call of the model `unit` is bound to read beside its own bytes.

@@ -8,7 +8,7 @@ from leadhand.domain import commands as c
 from leadhand.domain import events as e
 from leadhand.domain.ids import ROOT
 from leadhand.domain.rules.caps import REFUSALS_TOLD, workers
-from leadhand.errors import (
+from leadhand.refusals import (
     BudgetExceeded,
     Draining,
     InvalidArguments,

@@ -10,7 +10,7 @@ from leadhand.domain import events as e
 from leadhand.domain.contract import CHECKS_SECS, Contract, Delivery, Evidence, Said
 from leadhand.domain.ids import ROOT, ActorId, CallId
 from leadhand.domain.manifest import Settings, Task
-from leadhand.errors import InvalidArguments, WoundDown, WriteClaimOverlaps
+from leadhand.refusals import InvalidArguments, WoundDown, WriteClaimOverlaps
 from tests.rules.world import REPORT, World, kinds, manifest
 
 FILES = Contract(files=("out.md",))

@@ -5,7 +5,7 @@ from leadhand.domain import effects as fx
 from leadhand.domain import events as e
 from leadhand.domain.ids import ROOT, CallId
 from leadhand.domain.notices import LISTED_MAX
-from leadhand.errors import WoundDown
+from leadhand.refusals import WoundDown
 from tests.rules.world import World, intent, kinds
 
 

@@ -13,7 +13,7 @@ from leadhand.domain.manifest import Settings
 from leadhand.domain.money import Usage
 from leadhand.domain.rules.house import lacking
 from leadhand.domain.rules.run import reopenable
-from leadhand.errors import BudgetExceeded, InvalidArguments, MaxWorkersExceeded, Settled
+from leadhand.refusals import BudgetExceeded, InvalidArguments, MaxWorkersExceeded, Settled
 from tests.rules.world import REPORT, World, intent, kinds
 
 PARTIAL = REPORT.replace("success", "partial").replace("- W1 — a.py — has no faults", "")

@@ -9,7 +9,7 @@ from leadhand.domain.evolve import evolve
 from leadhand.domain.ids import ROOT, ActorId, CallId
 from leadhand.domain.invariants import broken
 from leadhand.domain.rules import kv, wait
-from leadhand.errors import NamespaceDenied, Settled, StoreFull, VersionDiffers
+from leadhand.refusals import NamespaceDenied, Settled, StoreFull, VersionDiffers
 from tests.rules.world import World, intent, kinds
 
 

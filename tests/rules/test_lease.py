@@ -14,14 +14,7 @@ from leadhand.domain.ids import ROOT, ActorId, CallId
 from leadhand.domain.rules import lease as leases
 from leadhand.domain.rules import wait
 from leadhand.domain.state import Lease
-from leadhand.errors import (
-    InvalidArguments,
-    LeaseHeld,
-    NotHolder,
-    Refused,
-    Settled,
-    StoreFull,
-)
+from leadhand.refusals import InvalidArguments, LeaseHeld, NotHolder, Refused, Settled, StoreFull
 from tests.rules.world import World, intent
 
 KEY = "root|x"

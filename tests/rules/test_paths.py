@@ -8,7 +8,7 @@ from leadhand.domain.ids import ROOT
 from leadhand.domain.manifest import Agent, Settings
 from leadhand.domain.money import Usage
 from leadhand.domain.places import Pairs
-from leadhand.errors import InvalidArguments
+from leadhand.refusals import InvalidArguments
 from tests.rules.world import UNIT_PRICE, World, kinds
 
 SCRIPT = "script:/old/model.py:reply"

@@ -12,7 +12,7 @@ from leadhand.domain.ids import ROOT, ActorId
 from leadhand.domain.manifest import HouseRules, Lead, Manifest, Settings, Task
 from leadhand.domain.rules import pause
 from leadhand.domain.rules.wait import over
-from leadhand.errors import Paused, TurnTooLong
+from leadhand.refusals import Paused, TurnTooLong
 from tests.rules.world import UNIT, UNIT_PRICE, World, intent, kinds
 
 Mode = Literal["cancel", "freeze"]

@@ -10,7 +10,7 @@ from leadhand.domain import commands as c
 from leadhand.domain.manifest import ApprovalPolicy, Approvals, PolicyAction
 from leadhand.domain.questions import Question
 from leadhand.domain.rules.policy import fits, judged
-from leadhand.errors import Settled
+from leadhand.refusals import Settled
 from tests.rules.world import World, kinds
 
 

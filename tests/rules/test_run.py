@@ -11,7 +11,7 @@ from leadhand.domain import events as e
 from leadhand.domain.ids import ROOT
 from leadhand.domain.manifest import Settings
 from leadhand.domain.money import Usage
-from leadhand.errors import Draining, Settled
+from leadhand.refusals import Draining, Settled
 from tests.rules.world import REPORT, World, kinds, manifest
 
 

@@ -11,7 +11,7 @@ from leadhand.domain.ids import ROOT, ActorId, CallId
 from leadhand.domain.manifest import KNOWN_TOOLS, LEAD_TOOLS, WORKER_TOOLS, Agent, Settings
 from leadhand.domain.money import Price
 from leadhand.domain.rules.spawn import LEAD_TURNS
-from leadhand.errors import (
+from leadhand.refusals import (
     BudgetExceeded,
     Draining,
     InvalidArguments,

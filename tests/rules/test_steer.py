@@ -8,7 +8,7 @@ from leadhand.domain import events as e
 from leadhand.domain.ids import ROOT, ActorId, CallId
 from leadhand.domain.manifest import Agent, Settings
 from leadhand.domain.rules import message
-from leadhand.errors import (
+from leadhand.refusals import (
     BudgetExceeded,
     Draining,
     InvalidArguments,

@@ -16,7 +16,7 @@ from leadhand.domain.rules.kv import VALUE_MAX
 from leadhand.domain.rules.spawn import LEAD_TURNS
 from leadhand.domain.rules.sublead import ENV_BYTES_MAX, ENV_MAX, REFERENCES_MAX, may_spawn
 from leadhand.domain.rules.wait import over
-from leadhand.errors import (
+from leadhand.refusals import (
     BudgetExceeded,
     Draining,
     InvalidArguments,

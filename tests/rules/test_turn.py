@@ -7,7 +7,7 @@ from leadhand.domain import events as e
 from leadhand.domain.ids import ROOT, ActorId, CallId
 from leadhand.domain.manifest import Settings
 from leadhand.domain.money import Usage
-from leadhand.errors import BudgetExceeded, Refused, TurnsExhausted, WoundDown
+from leadhand.refusals import BudgetExceeded, Refused, TurnsExhausted, WoundDown
 from tests.rules.world import World, intent, kinds
 
 

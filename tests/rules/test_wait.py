@@ -8,7 +8,7 @@ from leadhand.domain import commands as c
 from leadhand.domain import events as e
 from leadhand.domain.ids import ROOT, ActorId, CallId
 from leadhand.domain.rules.wait import over
-from leadhand.errors import InvalidArguments, Settled, UnknownActor
+from leadhand.refusals import InvalidArguments, Settled, UnknownActor
 from tests.rules.world import World, intent, kinds
 
 CALL = CallId("wait")

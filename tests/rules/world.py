@@ -30,7 +30,7 @@ from leadhand.domain.manifest import (
 )
 from leadhand.domain.money import MILLION, Price, Usage
 from leadhand.domain.state import Actor, Envelope, Record, Run
-from leadhand.errors import Refused
+from leadhand.refusals import Refused
 
 UNIT = "unit"
 UNIT_PRICE = Price(MILLION, MILLION, MILLION, MILLION)

@@ -22,9 +22,10 @@ from leadhand.domain.clock import Now
 from leadhand.domain.ids import ROOT, ActorId
 from leadhand.domain.manifest import HouseRules, Settings
 from leadhand.domain.money import NANO, Usage, from_usd
-from leadhand.errors import ManifestError, UnknownModel
+from leadhand.errors import ManifestError
 from leadhand.load import Loaded, parse
 from leadhand.model import Request
+from leadhand.refusals import UnknownModel
 from leadhand.stores.sqlite import SqliteStore
 from leadhand.testing import Reply, done, prompt, turn
 from leadhand.views.tree import tree

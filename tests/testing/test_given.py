@@ -6,7 +6,7 @@ from leadhand.domain import commands as c
 from leadhand.domain import events as e
 from leadhand.domain.ids import ROOT, CallId, worker_id
 from leadhand.domain.manifest import HouseRules, Lead, Manifest, Settings
-from leadhand.errors import MaxWorkersExceeded, UnknownActor
+from leadhand.refusals import MaxWorkersExceeded, UnknownActor
 from leadhand.testing import Given, given
 
 MANIFEST = Manifest(

@@ -6,8 +6,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from leadhand.errors import InvalidArguments
 from leadhand.processes import clean_environment
+from leadhand.refusals import InvalidArguments
 from leadhand.tool import Caller
 from leadhand.tools.work import bash, output, read
 from tests.tools.kit import ask, call, using

@@ -13,8 +13,9 @@ from msgspec import Meta, Struct
 
 from leadhand.domain.ids import CallId
 from leadhand.domain.manifest import WORKER_TOOLS
-from leadhand.errors import InvalidArguments, ManifestError, StoreError, ToolFailed
+from leadhand.errors import ManifestError, StoreError
 from leadhand.model import ToolResult, ToolUse
+from leadhand.refusals import InvalidArguments, ToolFailed
 from leadhand.tool import Caller, Role, Tool
 from leadhand.tools.call import RESULT_MAX, Toolbox, parsed, refused, schema_of
 from leadhand.tools.work.table import WORK_TOOLS

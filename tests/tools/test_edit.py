@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from leadhand.errors import InvalidArguments, OutsideWorkspace, Refused, ToolFailed
+from leadhand.refusals import InvalidArguments, OutsideWorkspace, Refused, ToolFailed
 from leadhand.tool import Caller
 from leadhand.tools.work import edit
 from tests.tools.kit import ask, call, using

@@ -14,8 +14,9 @@ import pytest
 from msgspec import Meta, Struct
 
 from leadhand.domain.manifest import KNOWN_TOOLS
-from leadhand.errors import Refused, StoreError, ToolFailed, UsageError
+from leadhand.errors import StoreError, UsageError
 from leadhand.model import ToolResult, ToolUse
+from leadhand.refusals import Refused, ToolFailed
 from leadhand.tool import Caller, Tool
 from leadhand.tools.call import Toolbox, schema_of
 from leadhand.tools.function import TAKEN, Context, missing, tool, tools_of

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from leadhand.errors import InvalidArguments, OutsideWorkspace, Refused
 from leadhand.processes import Processes
+from leadhand.refusals import InvalidArguments, OutsideWorkspace, Refused
 from leadhand.tools.work import git, output
 from tests.tools.git_kit import ENV, look, make_repository, plain
 from tests.tools.kit import make_caller

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from leadhand.errors import InvalidArguments
+from leadhand.refusals import InvalidArguments
 from tests.tools.git_kit import ENV, look, make_repository, plain
 
 # Each way to name a program: the settings, what runs it with plain git, what we run.

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from leadhand.errors import InvalidArguments, OutsideWorkspace, ToolFailed
+from leadhand.refusals import InvalidArguments, OutsideWorkspace, ToolFailed
 from leadhand.tools.work import glob
 from tests.tools.kit import call
 

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from leadhand.errors import InvalidArguments, OutsideWorkspace, ToolFailed
+from leadhand.refusals import InvalidArguments, OutsideWorkspace, ToolFailed
 from leadhand.tool import Caller
 from leadhand.tools.work import grep, output, search
 from tests.tools.kit import ask, call, using

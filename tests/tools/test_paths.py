@@ -11,8 +11,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from leadhand.errors import OutsideWorkspace, Refused, ToolFailed
 from leadhand.processes import Processes
+from leadhand.refusals import OutsideWorkspace, Refused, ToolFailed
 from leadhand.tool import Caller
 from leadhand.tools.work import paths
 from tests.tools.kit import make_caller

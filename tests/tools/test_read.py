@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from leadhand.errors import OutsideWorkspace, Refused, ToolFailed
+from leadhand.refusals import OutsideWorkspace, Refused, ToolFailed
 from leadhand.tool import Caller
 from leadhand.tools.work import read
 from tests.tools.kit import ask, call, using

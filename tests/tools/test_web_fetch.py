@@ -16,9 +16,9 @@ import pytest
 from aiohttp import web
 
 from leadhand import __version__
-from leadhand.errors import InvalidArguments, ToolFailed
 from leadhand.http_body import LOOK_SECS
 from leadhand.model import Request
+from leadhand.refusals import InvalidArguments, ToolFailed
 from leadhand.testing import Reply, done, prompt
 from leadhand.tools.call import RESULT_MAX
 from leadhand.tools.work import read

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from leadhand.domain.hosts import Address
-from leadhand.errors import HostNotAllowed, InvalidArguments, Refused, ToolFailed
+from leadhand.refusals import HostNotAllowed, InvalidArguments, Refused, ToolFailed
 from leadhand.tools.work.web_fetch import Limits
 from leadhand.tools.work.web_get import Web, gated
 from tests.tools.web_kit import Browser, body_of, browsing, certificate, site, wire

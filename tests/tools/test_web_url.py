@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from yarl import URL
 
-from leadhand.errors import InvalidArguments, ToolFailed
+from leadhand.refusals import InvalidArguments, ToolFailed
 from leadhand.tools.work.web_url import URL_MAX, Target, redirected, target
 
 HERE = target("https://example.com:8443/a/b?c=d")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from leadhand.errors import InvalidArguments, OutsideWorkspace, ToolFailed
+from leadhand.refusals import InvalidArguments, OutsideWorkspace, ToolFailed
 from leadhand.tool import Caller
 from leadhand.tools.work import write
 from tests.tools.kit import ask, call, using

@@ -6,7 +6,7 @@ from leadhand.domain import commands as c
 from leadhand.domain.ids import ROOT, ActorId
 from leadhand.domain.ledger import free
 from leadhand.domain.manifest import Subleads
-from leadhand.errors import UnknownActor
+from leadhand.refusals import UnknownActor
 from leadhand.views.remaining import remaining
 from tests.views.kit import world
 

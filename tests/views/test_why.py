@@ -11,7 +11,7 @@ from leadhand.domain.contract import CHECKS_SECS, Contract, Delivery, Evidence
 from leadhand.domain.ids import ROOT, ActorId, CallId
 from leadhand.domain.manifest import Subleads
 from leadhand.domain.state import Run
-from leadhand.errors import MaxWorkersExceeded
+from leadhand.refusals import MaxWorkersExceeded
 from leadhand.views import why, why_run
 from tests.rules.world import REPORT, World
 from tests.views.kit import asks, scene, world

@@ -10,16 +10,10 @@ from leadhand.api.result import Result
 from leadhand.api.standing import Standing
 from leadhand.domain.manifest import Approvals
 from leadhand.domain.outcomes import Report
-from leadhand.errors import (
-    LeadhandError,
-    ManifestError,
-    ModelError,
-    Refused,
-    StoreError,
-    UsageError,
-)
+from leadhand.errors import LeadhandError, ManifestError, ModelError, StoreError, UsageError
 from leadhand.model import Request
 from leadhand.models.scripted import Reply
+from leadhand.refusals import Refused
 from leadhand.tools.function import Context, tool
 from leadhand.views.cost import Cost
 from leadhand.views.inbox import Question

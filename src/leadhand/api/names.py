@@ -8,7 +8,8 @@ from leadhand import wiring
 from leadhand.domain.ids import ActorId
 from leadhand.domain.rules.actor import find_any
 from leadhand.domain.state import Run
-from leadhand.errors import UnknownActor, UsageError
+from leadhand.errors import UsageError
+from leadhand.refusals import UnknownActor
 from leadhand.views.words import line, listed
 
 SHOWN_MAX = 8

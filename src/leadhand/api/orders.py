@@ -16,7 +16,8 @@ from leadhand.engine.clock import SystemClock
 from leadhand.engine.engine import Engine
 from leadhand.engine.inbox import Inbox, Mailable, encode, send
 from leadhand.engine.resumption import Change
-from leadhand.errors import Settled, UsageError
+from leadhand.errors import UsageError
+from leadhand.refusals import Settled
 from leadhand.store import Letter, Store
 from leadhand.stores.codec import Secrets, secrets_of
 

@@ -13,7 +13,8 @@ import click
 from leadhand import __version__
 from leadhand.cli import drop_output
 from leadhand.cli.group import call
-from leadhand.errors import Bug, LeadhandError, ManifestError, Refused
+from leadhand.errors import Bug, LeadhandError, ManifestError
+from leadhand.refusals import Refused
 
 SUCCEEDED, FAILED, AT_FAULT, BUG, INTERRUPTED, UNREAD = 0, 1, 2, 70, 130, 141
 

@@ -13,7 +13,8 @@ from types import FrameType, TracebackType
 from typing import Self
 
 from leadhand.domain import commands as c
-from leadhand.errors import Refused, StoreError
+from leadhand.errors import StoreError
+from leadhand.refusals import Refused
 from leadhand.wiring import LiveRun
 
 HEARD = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)

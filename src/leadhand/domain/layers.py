@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from leadhand.domain.ids import ActorId, short
 from leadhand.domain.state import Run
-from leadhand.errors import InvalidArguments, NamespaceDenied
+from leadhand.refusals import InvalidArguments, NamespaceDenied
 
 PATH_MAX = 512
 NAME_MAX = 200

@@ -11,7 +11,7 @@ from leadhand.domain import hosts, price_table
 from leadhand.domain.manifest import Manifest
 from leadhand.domain.money import Price, Tier
 from leadhand.domain.text import one_line
-from leadhand.errors import UnknownModel
+from leadhand.refusals import UnknownModel
 
 LOCAL = "script:"
 FREE = Price()

@@ -16,7 +16,7 @@ from leadhand.domain.shared_state import Entry as Entry
 from leadhand.domain.shared_state import Layer as Layer
 from leadhand.domain.shared_state import Lease as Lease
 from leadhand.domain.shared_state import Waiter as Waiter
-from leadhand.errors import UnknownActor
+from leadhand.refusals import UnknownActor
 
 # --- actor
 

@@ -14,7 +14,8 @@ from leadhand.domain.ids import ActorId
 from leadhand.domain.rules.run import over
 from leadhand.engine.engine import Engine
 from leadhand.engine.log import Stamped
-from leadhand.errors import Bug, Refused, StoreError, WorkspaceError
+from leadhand.errors import Bug, StoreError, WorkspaceError
+from leadhand.refusals import Refused
 
 FULL_PASS_MS = 60_000
 PARKED_SECS = 60.0

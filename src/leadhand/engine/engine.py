@@ -31,8 +31,9 @@ from leadhand.domain.state import Run
 from leadhand.engine import log
 from leadhand.engine.clock import Clock
 from leadhand.engine.log import Stamped
-from leadhand.errors import Bug, Refused, StoreError, UsageError
+from leadhand.errors import Bug, StoreError, UsageError
 from leadhand.harness import MONEY
+from leadhand.refusals import Refused
 from leadhand.store import EVENT_MAX_BYTES, Held, Row, Store
 from leadhand.stores import codec
 from leadhand.views.head import head

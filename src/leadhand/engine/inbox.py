@@ -7,7 +7,8 @@ import msgspec
 
 from leadhand.domain import commands as c
 from leadhand.engine.engine import Engine, Verdict
-from leadhand.errors import Refused, StoreError, UsageError
+from leadhand.errors import StoreError, UsageError
+from leadhand.refusals import Refused
 from leadhand.store import Letter, Store
 
 POLL_SECS = 0.1

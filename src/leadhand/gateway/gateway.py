@@ -11,10 +11,11 @@ from msgspec import structs
 from leadhand.domain import commands as c
 from leadhand.domain import events as e
 from leadhand.domain.ids import ActorId, CallId
-from leadhand.errors import ModelError, Uncounted
+from leadhand.errors import ModelError
 from leadhand.gateway.pace import PATIENCE_SECS, Governor
 from leadhand.harness import MONEY, Owner, Recorded
 from leadhand.model import Answer, Model, Request
+from leadhand.refusals import Uncounted
 
 # What passes by itself, for everybody at the same time.
 PASSING = ("rate_limited", "overloaded")

@@ -17,10 +17,11 @@ from leadhand.domain.ids import ActorId, CallId, status_name
 from leadhand.domain.rules.message import asks_more
 from leadhand.domain.rules.pause import frozen
 from leadhand.domain.state import Actor
-from leadhand.errors import BudgetExceeded, HarnessError, ModelError, Refused
+from leadhand.errors import HarnessError, ModelError
 from leadhand.harness import ModelRoad, Owner, Recorded, ToolRoad
 from leadhand.model import Answer, Message, Prose, Request, ToolResult, ToolUse, text_of
 from leadhand.processes import Processes, clean_environment
+from leadhand.refusals import BudgetExceeded, Refused
 from leadhand.tool import Blobs, Caller, Tool
 from leadhand.workspace import root_of
 

@@ -2,9 +2,10 @@
 
 from collections.abc import Callable, Iterator
 
-from leadhand.errors import LeadhandError, Refused
+from leadhand.errors import LeadhandError
 from leadhand.load import Found
 from leadhand.load.lines import KeyPath
+from leadhand.refusals import Refused
 
 # Raises Refused or UsageError where a model of this name cannot be used.
 Judge = Callable[[str], None]

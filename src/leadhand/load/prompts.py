@@ -23,11 +23,12 @@ from leadhand.domain.manifest import (
 from leadhand.domain.money import NANO, show
 from leadhand.domain.prices import LOCAL, named, price_of
 from leadhand.domain.rules.spawn import lead_settings
-from leadhand.errors import LeadhandError, Refused
+from leadhand.errors import LeadhandError
 from leadhand.load import Found
 from leadhand.load.checks import Judge
 from leadhand.load.lines import KeyPath
 from leadhand.load.section import dotted, quoted
+from leadhand.refusals import Refused
 
 # The commands of git that the tool Git takes; the others need Bash.
 GIT_LOOKS = ("blame", "diff", "log", "ls-files", "rev-parse", "shortlog", "show", "status")

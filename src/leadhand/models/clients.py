@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 
 from leadhand.domain.manifest import Dialect, Provider
-from leadhand.errors import UnknownModel
 from leadhand.model import Model
 from leadhand.models import anthropic, names, openai, openai_responses
 from leadhand.models.http import Http
+from leadhand.refusals import UnknownModel
 
 # By dialect: how the vendor's variables begin, and where it listens.
 VENDORS: dict[Dialect, tuple[str, str]] = {

@@ -4,7 +4,7 @@ import re
 from typing import get_args
 
 from leadhand.domain.manifest import Dialect
-from leadhand.errors import UnknownModel
+from leadhand.refusals import UnknownModel
 
 PROVIDERS: tuple[Dialect, ...] = get_args(Dialect)
 # What brings every other provider.

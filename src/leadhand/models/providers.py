@@ -34,11 +34,12 @@ from pydantic_ai.usage import RequestUsage
 from leadhand.domain import hosts
 from leadhand.domain.money import Price, Usage
 from leadhand.domain.text import one_line
-from leadhand.errors import ModelError, UnknownModel
+from leadhand.errors import ModelError
 from leadhand.model import Answer, Block, Prose, Request, StopReason
 from leadhand.models import names, provider_faults, wire
 from leadhand.models.http import Limits
 from leadhand.models.provider_messages import Writing, blocks_of
+from leadhand.refusals import UnknownModel
 
 T = TypeVar("T")
 Clean = Callable[[str], str]

@@ -15,7 +15,7 @@ from leadhand.domain.events import Event
 from leadhand.domain.evolve import evolve
 from leadhand.domain.invariants import broken
 from leadhand.domain.state import Run
-from leadhand.errors import Refused
+from leadhand.refusals import Refused
 
 
 class Given:

@@ -14,12 +14,13 @@ from leadhand.engine.conductor import Conductor
 from leadhand.engine.engine import Engine
 from leadhand.engine.inbox import Inbox, Mailable, encode
 from leadhand.engine.resumption import orders
-from leadhand.errors import Refused, StoreError
+from leadhand.errors import StoreError
 from leadhand.folder import Folder
 from leadhand.gateway.gateway import Gateway
 from leadhand.gateway.pace import Governor
 from leadhand.harnesses.api import ApiHarness, Words
 from leadhand.processes import Processes
+from leadhand.refusals import Refused
 from leadhand.store import Letter
 from leadhand.stores.codec import NO_SECRETS
 from leadhand.stores.memory import Memory, MemoryStore

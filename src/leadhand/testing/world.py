@@ -13,9 +13,10 @@ from msgspec import Struct
 from leadhand.conversation import conversation
 from leadhand.domain.ids import ActorId, CallId
 from leadhand.domain.money import Usage
-from leadhand.errors import InvalidArguments, ModelError
+from leadhand.errors import ModelError
 from leadhand.model import Request, ToolResult, ToolUse
 from leadhand.models.scripted import Reply, ScriptedModel
+from leadhand.refusals import InvalidArguments
 from leadhand.testing.players import Players
 from leadhand.testing.script import asks_summary, turn
 from leadhand.testing.witness import WitnessStore, event_of

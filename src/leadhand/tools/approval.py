@@ -11,8 +11,8 @@ from leadhand.domain.manifest import ApprovalFallback
 from leadhand.domain.money import from_usd
 from leadhand.domain.outcomes import Role
 from leadhand.domain.questions import Question
-from leadhand.errors import InvalidArguments
 from leadhand.harness import Owner
+from leadhand.refusals import InvalidArguments
 from leadhand.tool import LEADS, Caller, Tool
 from leadhand.tools.gate import answered
 

@@ -10,8 +10,9 @@ import msgspec
 from leadhand.domain.events import Intent
 from leadhand.domain.ids import CallId
 from leadhand.domain.text import one_line
-from leadhand.errors import InvalidArguments, LeadhandError, Refused, StoreError, UnknownTool
+from leadhand.errors import LeadhandError, StoreError
 from leadhand.model import ToolResult, ToolSchema, ToolUse
+from leadhand.refusals import InvalidArguments, Refused, UnknownTool
 from leadhand.tool import Caller, Gate, Role, Tool
 
 # A whole page of Read passes, with what it says below.

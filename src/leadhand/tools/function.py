@@ -15,7 +15,8 @@ import msgspec
 from msgspec import Meta, Struct
 
 from leadhand.domain.manifest import KNOWN_TOOLS
-from leadhand.errors import Refused, ToolFailed, UnknownTool, UsageError
+from leadhand.errors import UsageError
+from leadhand.refusals import Refused, ToolFailed, UnknownTool
 from leadhand.tool import Caller, Role, Tool
 from leadhand.tools import docstring
 from leadhand.tools.call import schema_of

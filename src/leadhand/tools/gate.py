@@ -13,8 +13,9 @@ from leadhand.domain.questions import Question
 from leadhand.domain.rules.policy import judged
 from leadhand.domain.state import Answer, Approval
 from leadhand.domain.text import one_line
-from leadhand.errors import ApprovalRejected, ApprovalTimedOut, Bug
+from leadhand.errors import Bug
 from leadhand.harness import Owner
+from leadhand.refusals import ApprovalRejected, ApprovalTimedOut
 from leadhand.tool import Caller, Gate, Tool
 
 # What an argument is called that names a path, or several.

@@ -7,8 +7,8 @@ from msgspec import Meta, Struct
 from leadhand.domain import commands as c
 from leadhand.domain.layers import lease_key
 from leadhand.domain.rules.lease import holder
-from leadhand.errors import InvalidArguments, LeaseHeld
 from leadhand.harness import Owner
+from leadhand.refusals import InvalidArguments, LeaseHeld
 from leadhand.tool import EVERYONE, Caller, Handler, Tool
 from leadhand.tools.wait import hold
 

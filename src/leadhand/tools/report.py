@@ -4,8 +4,8 @@ from leadhand.contracts.report_form import ReportForm, delivered
 from leadhand.contracts.returns import Judge
 from leadhand.domain import commands as c
 from leadhand.domain import events as e
-from leadhand.errors import InvalidArguments
 from leadhand.harness import Owner
+from leadhand.refusals import InvalidArguments
 from leadhand.tool import Caller, Role, Tool
 
 REPORTED = "Reported: your session ends with this turn."

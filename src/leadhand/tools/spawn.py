@@ -14,9 +14,10 @@ from leadhand.domain.contract import COMMAND_MAX_SECS, COMMAND_SECS, COMMANDS_MA
 from leadhand.domain.ids import ActorId
 from leadhand.domain.manifest import Manifest, Settings, layered
 from leadhand.domain.money import from_usd
-from leadhand.errors import Bug, InvalidArguments, OutsideWorkspace, UnknownActor
+from leadhand.errors import Bug
 from leadhand.folder import Folder
 from leadhand.harness import Owner
+from leadhand.refusals import InvalidArguments, OutsideWorkspace, UnknownActor
 from leadhand.tool import LEADS, Caller, Tool
 from leadhand.views.remaining import Remaining, remaining
 from leadhand.workspace import Workspaces

@@ -9,8 +9,8 @@ from leadhand.domain.ids import ActorId
 from leadhand.domain.rules.actor import find
 from leadhand.domain.rules.message import TEXT_MAX
 from leadhand.domain.text import one_line
-from leadhand.errors import ToolNotAllowed
 from leadhand.harness import Owner
+from leadhand.refusals import ToolNotAllowed
 from leadhand.tool import LEADS, Caller, Handler, Tool
 from leadhand.tools.spawn import named
 from leadhand.tools.workers import OneWorker, seen

@@ -14,8 +14,9 @@ from leadhand.domain.layers import Place
 from leadhand.domain.rules import kv
 from leadhand.domain.rules.actor import find
 from leadhand.domain.state import Entry, Layer, Run
-from leadhand.errors import Bug, InvalidArguments, NamespaceDenied, VersionDiffers
+from leadhand.errors import Bug
 from leadhand.harness import Owner
+from leadhand.refusals import InvalidArguments, NamespaceDenied, VersionDiffers
 from leadhand.tool import EVERYONE, Blobs, Caller, Effect, Handler, Tool
 from leadhand.tools.wait import Seconds, hold
 

@@ -14,9 +14,10 @@ from leadhand.domain.manifest import Manifest, Settings, layered
 from leadhand.domain.money import as_usd, from_usd
 from leadhand.domain.rules import kv
 from leadhand.domain.text import one_line
-from leadhand.errors import Bug, InvalidArguments
+from leadhand.errors import Bug
 from leadhand.folder import Folder
 from leadhand.harness import Owner
+from leadhand.refusals import InvalidArguments
 from leadhand.tool import LEADS, Caller, Tool
 from leadhand.tools.spawn import KEY_MAX, LIST_MAX, placed_in
 from leadhand.views.remaining import Remaining, remaining

@@ -13,8 +13,8 @@ from leadhand.domain.money import as_usd
 from leadhand.domain.rules.actor import find
 from leadhand.domain.rules.wait import over
 from leadhand.domain.state import Record
-from leadhand.errors import InvalidArguments
 from leadhand.harness import Owner
+from leadhand.refusals import InvalidArguments
 from leadhand.tool import LEADS, Caller, Tool
 from leadhand.tools.spawn import named
 from leadhand.views import record as record_view

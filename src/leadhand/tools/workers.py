@@ -10,8 +10,8 @@ from leadhand.domain.rules.actor import find, sees
 from leadhand.domain.rules.caps import places
 from leadhand.domain.state import Actor, Record, Run
 from leadhand.domain.text import one_line
-from leadhand.errors import ToolNotAllowed
 from leadhand.harness import Owner
+from leadhand.refusals import ToolNotAllowed
 from leadhand.tool import LEADS, Caller, Effect, Handler, Tool
 from leadhand.tools.spawn import named
 from leadhand.views.remaining import Remaining, remaining

@@ -24,7 +24,7 @@ from leadhand.domain.rules import pace
 from leadhand.domain.rules.spawn import task_worker
 from leadhand.domain.rules.task import laid_out, release
 from leadhand.domain.state import Run
-from leadhand.errors import Refused
+from leadhand.refusals import Refused
 from leadhand.views.words import counted, span
 
 BEGINNING = Now(0, 0)

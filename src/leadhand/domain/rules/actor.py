@@ -14,7 +14,7 @@ from leadhand.domain.manifest import Settings
 from leadhand.domain.rules import answer, approval, caps, contract, message, report, task
 from leadhand.domain.state import Actor, Ending, Record, Run
 from leadhand.domain.text import one_line
-from leadhand.errors import Settled, UnknownActor
+from leadhand.refusals import Settled, UnknownActor
 
 CRASHES_MAX = 3
 CRASH_BACKOFF_MS = 1_000

@@ -14,7 +14,7 @@ from leadhand.domain.manifest import ApprovalPolicy
 from leadhand.domain.rules import policy
 from leadhand.domain.state import Actor, Answer, Approval, Run
 from leadhand.domain.text import one_line
-from leadhand.errors import (
+from leadhand.refusals import (
     AlreadyAnswered,
     PlanApprovalRequired,
     Settled,

@@ -7,7 +7,7 @@ from leadhand.domain.clock import At, Now
 from leadhand.domain.ids import CallId
 from leadhand.domain.money import MILLION, Price, bound, dearest, show
 from leadhand.domain.state import Actor, Call, Deferral, ModelSpend, Run
-from leadhand.errors import BudgetExceeded, Uncounted
+from leadhand.refusals import BudgetExceeded, Uncounted
 
 # What a call waits for.
 CALLS = "reservations in flight"

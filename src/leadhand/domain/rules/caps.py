@@ -6,7 +6,7 @@ from leadhand.domain.clock import At
 from leadhand.domain.ids import ROOT, depth
 from leadhand.domain.manifest import Subleads
 from leadhand.domain.state import Actor, Run
-from leadhand.errors import (
+from leadhand.refusals import (
     Draining,
     MaxDepthExceeded,
     MaxSpawnsExceeded,

@@ -16,7 +16,7 @@ from leadhand.domain.ids import ActorId
 from leadhand.domain.manifest import Settings
 from leadhand.domain.state import Actor, Duty, Run, Told
 from leadhand.domain.text import one_line
-from leadhand.errors import InvalidArguments, WriteClaimOverlaps
+from leadhand.refusals import InvalidArguments, WriteClaimOverlaps
 
 EVIDENCE_MAX = 500
 # The tools that write nothing beside what they are asked to, and are refused outside a claim.

@@ -14,7 +14,7 @@ from leadhand.domain.money import show
 from leadhand.domain.rules import deadline
 from leadhand.domain.rules.run import over, reopenable
 from leadhand.domain.state import Actor, Run
-from leadhand.errors import BudgetExceeded, InvalidArguments, Settled
+from leadhand.refusals import BudgetExceeded, InvalidArguments, Settled
 
 # What a wind-down is undone by.
 WINDS: dict[str, e.Limit] = {"budget": "budget", "refused spawns": "budget", "time": "time"}

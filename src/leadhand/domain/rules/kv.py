@@ -8,7 +8,7 @@ from leadhand.domain import events as e
 from leadhand.domain import layers
 from leadhand.domain.clock import At, Now
 from leadhand.domain.state import Entry, Layer, Run
-from leadhand.errors import Settled, StoreFull, VersionDiffers
+from leadhand.refusals import Settled, StoreFull, VersionDiffers
 
 VALUE_MAX = 256 * 1024
 INLINE_MAX = 4 * 1024

@@ -13,7 +13,7 @@ from leadhand.domain import layers
 from leadhand.domain.clock import At, Now
 from leadhand.domain.ids import ActorId, CallId
 from leadhand.domain.state import Actor, Lease, Run, Wait, Waiter
-from leadhand.errors import InvalidArguments, LeaseHeld, NotHolder, Settled, StoreFull
+from leadhand.refusals import InvalidArguments, LeaseHeld, NotHolder, Settled, StoreFull
 
 HELD_MAX = 100
 NAMES_MAX = 10_000

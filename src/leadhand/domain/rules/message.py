@@ -4,7 +4,7 @@ from leadhand.domain import events as e
 from leadhand.domain.clock import At
 from leadhand.domain.ids import CallId
 from leadhand.domain.state import Actor, Mail, Run
-from leadhand.errors import InvalidArguments, MailboxFull
+from leadhand.refusals import InvalidArguments, MailboxFull
 
 TEXT_MAX = 16_000
 UNREAD_MAX = 100

@@ -7,7 +7,7 @@ from leadhand.domain import events as e
 from leadhand.domain import notices, places
 from leadhand.domain.clock import At, Now
 from leadhand.domain.state import ModelSpend, Run
-from leadhand.errors import InvalidArguments
+from leadhand.refusals import InvalidArguments
 
 SHOWN_MAX = 8
 

@@ -11,7 +11,7 @@ from leadhand.domain import events as e
 from leadhand.domain.clock import At, Now
 from leadhand.domain.state import Actor, Pause, Run
 from leadhand.domain.text import one_line
-from leadhand.errors import Paused, TurnTooLong
+from leadhand.refusals import Paused, TurnTooLong
 
 # How long a provider keeps a stream at least that is not read.
 STREAM_MS = 300_000

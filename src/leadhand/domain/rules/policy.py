@@ -10,7 +10,7 @@ from leadhand.domain.clock import At, Now
 from leadhand.domain.manifest import ApprovalPolicy
 from leadhand.domain.questions import Question
 from leadhand.domain.state import Actor, Run
-from leadhand.errors import Settled
+from leadhand.refusals import Settled
 
 
 def judged(run: Run, actor: Actor, question: Question) -> ApprovalPolicy | None:

@@ -12,7 +12,7 @@ from leadhand.domain.rules import actor as actors
 from leadhand.domain.rules import pace, pause, report, spawn, workspace
 from leadhand.domain.state import Run
 from leadhand.domain.text import one_line
-from leadhand.errors import Settled
+from leadhand.refusals import Settled
 
 
 def start(run: Run, command: c.StartRun, now: Now) -> list[e.Event]:

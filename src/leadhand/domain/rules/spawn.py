@@ -22,7 +22,7 @@ from leadhand.domain.rules import approval, budget, caps, contract, task
 from leadhand.domain.rules.actor import lean
 from leadhand.domain.state import Actor, Run
 from leadhand.domain.text import one_line
-from leadhand.errors import (
+from leadhand.refusals import (
     BudgetExceeded,
     InvalidArguments,
     Refused,

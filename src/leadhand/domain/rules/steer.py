@@ -9,13 +9,7 @@ from leadhand.domain.rules import budget, caps, contract, message
 from leadhand.domain.rules import pause as pauses
 from leadhand.domain.rules.actor import cut_short
 from leadhand.domain.state import Actor, Record, Run
-from leadhand.errors import (
-    NotPaused,
-    Settled,
-    ToolNotAllowed,
-    TurnsExhausted,
-    WoundDown,
-)
+from leadhand.refusals import NotPaused, Settled, ToolNotAllowed, TurnsExhausted, WoundDown
 
 
 def pause(run: Run, command: c.PauseActor, now: Now) -> list[e.Event]:

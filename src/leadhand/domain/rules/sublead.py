@@ -19,7 +19,7 @@ from leadhand.domain.rules import budget, caps, kv
 from leadhand.domain.rules.spawn import LEAD_TURNS, already, check_tools, wide_of, with_limit
 from leadhand.domain.state import Actor, Run
 from leadhand.domain.text import one_line
-from leadhand.errors import (
+from leadhand.refusals import (
     InvalidArguments,
     MaxWorkersExceeded,
     NamespaceDenied,

@@ -10,7 +10,7 @@ from leadhand.domain.money import Usage, cost
 from leadhand.domain.rules import budget, compaction, pace, pause
 from leadhand.domain.state import Actor, OpenTool, Run
 from leadhand.domain.text import one_line
-from leadhand.errors import Refused, Settled, TurnsExhausted, WoundDown
+from leadhand.refusals import Refused, Settled, TurnsExhausted, WoundDown
 
 
 def admit(run: Run, command: c.AdmitCall, now: Now) -> list[e.Event]:

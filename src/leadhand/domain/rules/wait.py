@@ -8,7 +8,7 @@ from leadhand.domain import commands as c
 from leadhand.domain import events as e
 from leadhand.domain.clock import At, Now
 from leadhand.domain.state import Actor, Run, Wait
-from leadhand.errors import InvalidArguments, Settled, UnknownActor
+from leadhand.refusals import InvalidArguments, Settled, UnknownActor
 
 
 def begin(run: Run, command: c.OpenWait, now: Now) -> list[e.Event]:

@@ -5,8 +5,8 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
-from leadhand.errors import InvalidArguments, ToolFailed
 from leadhand.processes import Finished
+from leadhand.refusals import InvalidArguments, ToolFailed
 from leadhand.spool import KEEP_BYTES_MAX
 from leadhand.tool import Caller, Tool
 from leadhand.tools.work.output import shown_output

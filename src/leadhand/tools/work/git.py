@@ -13,9 +13,9 @@ from typing import Annotated, NamedTuple
 
 from msgspec import Meta, Struct
 
-from leadhand.errors import InvalidArguments, OutsideWorkspace, ToolFailed
 from leadhand.git import LIST_NAMES, OVERRULED, environment, own_names, without_programs
 from leadhand.processes import Finished
+from leadhand.refusals import InvalidArguments, OutsideWorkspace, ToolFailed
 from leadhand.spool import KEEP_BYTES_MAX
 from leadhand.tool import Caller, Tool
 from leadhand.tools.work import paths

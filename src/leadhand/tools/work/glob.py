@@ -8,7 +8,7 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
-from leadhand.errors import InvalidArguments, ToolFailed
+from leadhand.refusals import InvalidArguments, ToolFailed
 from leadhand.tool import Caller, Tool
 from leadhand.tools.work import paths
 from leadhand.tools.work.search import MAGIC, SKIPPED, Entry, Parts, Pattern, Walk

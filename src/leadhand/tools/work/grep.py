@@ -9,8 +9,9 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct, field
 
-from leadhand.errors import InvalidArguments, StoreError, ToolFailed
+from leadhand.errors import StoreError
 from leadhand.processes import Finished
+from leadhand.refusals import InvalidArguments, ToolFailed
 from leadhand.spool import KEEP_BYTES_MAX
 from leadhand.tool import Caller, Tool
 from leadhand.tools.work import paths, search

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from leadhand.domain.globs import claimed
-from leadhand.errors import OutsideClaim, OutsideWorkspace, ToolFailed
+from leadhand.refusals import OutsideClaim, OutsideWorkspace, ToolFailed
 from leadhand.tool import Caller
 
 _DELETED = " (deleted)"

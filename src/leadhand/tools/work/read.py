@@ -8,7 +8,8 @@ from typing import Annotated, BinaryIO, NamedTuple
 
 from msgspec import Meta, Struct
 
-from leadhand.errors import StoreError, ToolFailed
+from leadhand.errors import StoreError
+from leadhand.refusals import ToolFailed
 from leadhand.tool import Caller, Tool
 from leadhand.tools.work import paths
 

@@ -11,7 +11,7 @@ from typing import Annotated, Protocol
 from msgspec import Meta, Struct
 
 from leadhand.domain.hosts import Permit, permit
-from leadhand.errors import ToolFailed
+from leadhand.refusals import ToolFailed
 from leadhand.tool import Caller, Tool
 from leadhand.tools.work.output import SHOWN_MAX, capped
 from leadhand.tools.work.paths import shown

@@ -20,7 +20,7 @@ from leadhand import __version__, http_body
 from leadhand.domain import hosts
 from leadhand.domain.hosts import Address, Permit
 from leadhand.domain.text import one_line
-from leadhand.errors import HostNotAllowed, ToolFailed
+from leadhand.refusals import HostNotAllowed, ToolFailed
 from leadhand.tools.work.web_fetch import Fetched, Limits
 from leadhand.tools.work.web_url import Target, redirected, short, target
 

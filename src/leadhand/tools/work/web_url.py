@@ -10,7 +10,7 @@ from urllib.parse import quote, urljoin, urlsplit
 
 from leadhand.domain import hosts
 from leadhand.domain.text import one_line
-from leadhand.errors import InvalidArguments, ToolFailed
+from leadhand.refusals import InvalidArguments, ToolFailed
 from leadhand.tools.work.paths import shown
 
 URL_MAX = 8_192

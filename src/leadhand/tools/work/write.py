@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 from msgspec import Meta, Struct
 
-from leadhand.errors import InvalidArguments, OutsideWorkspace, ToolFailed
+from leadhand.refusals import InvalidArguments, OutsideWorkspace, ToolFailed
 from leadhand.tool import Caller, Tool
 from leadhand.tools.work import paths
 
