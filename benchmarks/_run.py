@@ -20,8 +20,9 @@ from leadhand.engine.conductor import Conductor
 from leadhand.engine.log import Stamped
 from leadhand.gateway.gateway import Gateway
 from leadhand.gateway.pace import Governor
-from leadhand.harnesses.api import ApiHarness, Words
+from leadhand.harnesses.api import ApiHarness
 from leadhand.models.scripted import Reply, Script, ScriptedModel
+from leadhand.session import Means, Words
 from leadhand.testing.step import Step
 from leadhand.tool import Caller, Tool
 from leadhand.tools.call import Toolbox
@@ -107,14 +108,16 @@ NOTE = Tool(
 def bare_conductor(live: LiveRun, models: Models) -> Conductor:
     """The run's loop with the cheap tool alone and nothing written beside the log."""
     harness = ApiHarness(
-        owner=live.engine,
-        gateway=Gateway(live.engine, models, Governor()),
-        toolbox=Toolbox([NOTE]),
-        blobs=RunBlobs(live.store, live.run_id, live.secrets),
-        processes=live.processes,
-        environment={},
-        transcripts=live.folder.transcripts,
-        words=Words(),
+        Means(
+            owner=live.engine,
+            gateway=Gateway(live.engine, models, Governor()),
+            toolbox=Toolbox([NOTE]),
+            blobs=RunBlobs(live.store, live.run_id, live.secrets),
+            processes=live.processes,
+            environment={},
+            transcripts=live.folder.transcripts,
+            words=Words(),
+        )
     )
     return Conductor(live.engine, harness.run)
 

@@ -1,7 +1,7 @@
 """Conversation: an actor's messages as its model reads them, folded from the actor's events."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import msgspec
 from msgspec import Struct, field
@@ -153,6 +153,14 @@ def briefly(messages: Iterable[Message], most: int) -> list[Message]:
         return block
 
     return [Message(each.role, [brief(block) for block in each.blocks]) for each in messages]
+
+
+def asking(messages: Sequence[Message], text: str) -> list[Message]:
+    """The messages with something more that the user says at the end."""
+    *before, last = messages
+    if last.role != "user":
+        return [*messages, Message("user", [Prose(text)])]
+    return [*before, Message("user", [*last.blocks, Prose(text)])]
 
 
 def written_out(messages: Iterable[Message]) -> str:

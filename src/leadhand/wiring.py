@@ -34,6 +34,7 @@ from leadhand.harnesses.placed import PlacedHarness
 from leadhand.model import Model
 from leadhand.models import names, scripted
 from leadhand.processes import Processes
+from leadhand.session import Means
 from leadhand.store import Store
 from leadhand.stores.codec import Secrets, secrets_of
 from leadhand.tool import Tool
@@ -256,15 +257,17 @@ class LiveRun:
         if engine.run.manifest is not None:
             tools += missing(engine.run.manifest.tools, self._own_tools)
         return ApiHarness(
-            owner=engine,
-            gateway=Gateway(engine, self.models, governor()),
-            toolbox=Toolbox(tools, gate(engine)),
-            blobs=RunBlobs(self.store, self.run_id, self.secrets),
-            processes=self.processes,
-            environment=dict(self._environ),
-            transcripts=self.folder.transcripts,
-            words=LiveWords(engine.run, self.folder, self.secrets),
-            worktrees=self.folder.worktrees,
+            Means(
+                owner=engine,
+                gateway=Gateway(engine, self.models, governor()),
+                toolbox=Toolbox(tools, gate(engine)),
+                blobs=RunBlobs(self.store, self.run_id, self.secrets),
+                processes=self.processes,
+                environment=dict(self._environ),
+                transcripts=self.folder.transcripts,
+                words=LiveWords(engine.run, self.folder, self.secrets),
+                worktrees=self.folder.worktrees,
+            )
         )
 
     async def close(self) -> None:

@@ -23,11 +23,12 @@ from leadhand.engine.engine import Engine
 from leadhand.folder import Folder
 from leadhand.gateway.gateway import Gateway
 from leadhand.gateway.pace import Governor
-from leadhand.harnesses.api import ApiHarness, Words
+from leadhand.harnesses.api import ApiHarness
 from leadhand.model import Request
 from leadhand.models.scripted import Reply, Script, ScriptedModel
 from leadhand.processes import Processes
 from leadhand.refusals import ToolFailed
+from leadhand.session import Means, Words
 from leadhand.stores.codec import NO_SECRETS
 from leadhand.stores.memory import Memory, MemoryStore
 from leadhand.testing import clock
@@ -124,14 +125,16 @@ class Owner:
         tools += [self.deed("Look", "reads"), self.deed("Touch", "effects")]
         model = ScriptedModel(self.answer)
         harness = ApiHarness(
-            owner=engine,
-            gateway=Gateway(engine, lambda name: model, Governor(0)),
-            toolbox=Toolbox(tools, gate(engine)),
-            blobs=RunBlobs(self.store, RUN, NO_SECRETS),
-            processes=Processes(RUN, base),
-            environment={},
-            transcripts=base,
-            words=Words(),
+            Means(
+                owner=engine,
+                gateway=Gateway(engine, lambda name: model, Governor(0)),
+                toolbox=Toolbox(tools, gate(engine)),
+                blobs=RunBlobs(self.store, RUN, NO_SECRETS),
+                processes=Processes(RUN, base),
+                environment={},
+                transcripts=base,
+                words=Words(),
+            )
         )
         self.conductor = Conductor(engine, harness.run)
         try:

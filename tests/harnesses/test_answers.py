@@ -10,10 +10,10 @@ import pytest
 from leadhand.domain import events as e
 from leadhand.domain.ids import ROOT, ActorId
 from leadhand.domain.rules.answer import CUTS_MAX
-from leadhand.harnesses.api import RETRIES_MAX
 from leadhand.model import Model, Request
 from leadhand.models.http import Http, Limits
 from leadhand.models.scripted import Reply
+from leadhand.session import RETRIES_MAX
 from leadhand.testing.script import done, prompt
 from leadhand.testing.step import Step
 from tests.gateway.kit import manifest, owned, served, spawning

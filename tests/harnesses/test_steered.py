@@ -10,8 +10,8 @@ from leadhand.domain import commands as c
 from leadhand.domain import events as e
 from leadhand.domain.ids import ROOT, ActorId
 from leadhand.domain.rules import pause
-from leadhand.harnesses.api import INTERRUPTED
 from leadhand.model import Prose, Request, ToolResult
+from leadhand.session import INTERRUPTED
 from tests.harnesses.session_kit import Ended, Owner, by_turn, calls, cast, play, use
 from tests.rules.world import REPORT
 

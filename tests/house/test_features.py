@@ -17,8 +17,9 @@ from tests.house.source import PACKAGE, ROOT, Breach, Module, hold, module, modu
 # Folder of features -> where their tests are. `tools/work/read.py` is tested under tests/tools.
 TESTED_FOLDERS = {"domain/rules": "rules", "tools": "tools", "views": "views"}
 STRIPED_FILES = (
-    *("commands", "shared_commands", "events", "call_events", "contract_events"),
-    *("shared_events", "state", "shared_state", "decide", "evolve", "due"),
+    *("commands", "run_commands", "shared_commands", "steer_commands"),
+    *("events", "call_events", "contract_events", "shared_events"),
+    *("state", "actor_state", "shared_state", "decide", "evolve", "due"),
 )
 SECTION = re.compile(r"^\s*# -{2,} *(\w+)", re.MULTILINE)
 
@@ -84,7 +85,7 @@ def test_every_feature_has_a_test_file() -> None:
 @pytest.mark.parametrize(
     ("facts", "file", "table"),
     [
-        ("commands shared_commands", "decide", "DECIDE"),
+        ("commands run_commands shared_commands steer_commands", "decide", "DECIDE"),
         ("events call_events contract_events shared_events", "evolve", "EVOLVE"),
     ],
 )

@@ -4,7 +4,8 @@ from typing import Any
 
 from leadhand.domain import events as e
 from leadhand.domain.clock import At, Now
-from leadhand.views.why import TELLING, Scene
+from leadhand.views.waiting import Scene
+from leadhand.views.why import TELLING
 from tests.rules.world import World, intent, manifest
 
 HAIKU = "claude-haiku-4-5"

@@ -11,9 +11,10 @@ from leadhand.domain.state import Run
 from leadhand.engine import log
 from leadhand.store import Store
 from leadhand.views import why
+from leadhand.views.waiting import Scene
 
 
-async def look(store: Store, run_id: str, run_dir: Path) -> tuple[Run, why.Scene]:
+async def look(store: Store, run_id: str, run_dir: Path) -> tuple[Run, Scene]:
     """What is true of a run, and what an explanation needs beside that."""
     held = await store.held(run_id)
     run = Run()
@@ -26,7 +27,7 @@ async def look(store: Store, run_id: str, run_dir: Path) -> tuple[Run, why.Scene
             happened.append((stamped.at, stamped.event))
     running = bool(held) and run.parked is None
     now = present(last, time.time_ns() // 1_000_000, running=running)
-    return run, why.Scene(now, held, resume_command(run_id, run_dir), happened)
+    return run, Scene(now, held, resume_command(run_id, run_dir), happened)
 
 
 def present(last: Now | None, wall_ms: int, *, running: bool) -> Now:

@@ -11,14 +11,23 @@ from leadhand.domain.contract import NOTHING, Contract, Delivery, Evidence
 from leadhand.domain.events import Intent
 from leadhand.domain.ids import ActorId, CallId
 from leadhand.domain.manifest import (
-    ApprovalFallback,
-    ApprovalPolicy,
-    Manifest,
-    PolicyAction,
     Settings,
 )
 from leadhand.domain.money import Usage
-from leadhand.domain.questions import Question
+from leadhand.domain.run_commands import CancelRun as CancelRun
+from leadhand.domain.run_commands import CancelWorkers as CancelWorkers
+from leadhand.domain.run_commands import ChangeHouse as ChangeHouse
+from leadhand.domain.run_commands import ChangePolicies as ChangePolicies
+from leadhand.domain.run_commands import DrainRun as DrainRun
+from leadhand.domain.run_commands import FinishRun as FinishRun
+from leadhand.domain.run_commands import MapPaths as MapPaths
+from leadhand.domain.run_commands import OwnRun as OwnRun
+from leadhand.domain.run_commands import RecordHold as RecordHold
+from leadhand.domain.run_commands import ReopenRun as ReopenRun
+from leadhand.domain.run_commands import SkipTasks as SkipTasks
+from leadhand.domain.run_commands import StartRun as StartRun
+from leadhand.domain.run_commands import StartTask as StartTask
+from leadhand.domain.run_commands import UnparkRun as UnparkRun
 from leadhand.domain.shared_commands import AcquireLease as AcquireLease
 from leadhand.domain.shared_commands import AwaitEntry as AwaitEntry
 from leadhand.domain.shared_commands import ExpireLease as ExpireLease
@@ -26,6 +35,15 @@ from leadhand.domain.shared_commands import GrantLease as GrantLease
 from leadhand.domain.shared_commands import LeaveLease as LeaveLease
 from leadhand.domain.shared_commands import PutEntry as PutEntry
 from leadhand.domain.shared_commands import ReleaseLease as ReleaseLease
+from leadhand.domain.steer_commands import AnswerApproval as AnswerApproval
+from leadhand.domain.steer_commands import AskApproval as AskApproval
+from leadhand.domain.steer_commands import ContinueActor as ContinueActor
+from leadhand.domain.steer_commands import ExpireApproval as ExpireApproval
+from leadhand.domain.steer_commands import PauseActor as PauseActor
+from leadhand.domain.steer_commands import RecordHalted as RecordHalted
+from leadhand.domain.steer_commands import RepromptActor as RepromptActor
+from leadhand.domain.steer_commands import SendMessage as SendMessage
+from leadhand.domain.steer_commands import UseApproval as UseApproval
 
 # What a session came to; or what its last answer was: cut at its length, empty, refused by the
 # model. unplaced: there is no workspace for it, so that it never began.
@@ -56,46 +74,6 @@ class RecordCrash(Struct, frozen=True, tag=True):
 
     actor: ActorId
     error: str
-
-
-# --- approval
-
-
-class AskApproval(Struct, frozen=True, tag=True):
-    """Ask the operator. details: what is asked for, as JSON. digest: of the tool and its arguments.
-    resources: globs of what an approved plan may write; None where this is no plan."""
-
-    actor: ActorId
-    call: CallId
-    question: Question
-    summary: str
-    details: str = ""
-    ttl_secs: int | None = None
-    fallback: ApprovalFallback | None = None
-
-
-class AnswerApproval(Struct, frozen=True, tag=True):
-    """The operator's answer. comment: for the actor, with either answer. edited_summary: what is
-    approved instead of what was asked."""
-
-    approval: str
-    approved: bool
-    comment: str = ""
-    edited_summary: str = ""
-    by: str = "operator"
-
-
-class ExpireApproval(Struct, frozen=True, tag=True):
-    """Nobody has answered in time."""
-
-    approval: str
-
-
-class UseApproval(Struct, frozen=True, tag=True):
-    """What was approved happens next; it is not asked about again, and not repeated."""
-
-    actor: ActorId
-    call: CallId
 
 
 # --- budget
@@ -181,103 +159,6 @@ class WrapUpActor(Struct, frozen=True, tag=True):
     actor: ActorId
 
 
-# --- fresh
-
-
-class CancelWorkers(Struct, frozen=True, tag=True):
-    """End everybody but the lead, which is told whom it lost."""
-
-    reason: str = "lost: resumed with fresh workers"
-    by: str = "operator"
-
-
-# --- house
-
-
-class ChangeHouse(Struct, frozen=True, tag=True):
-    """Change house rules of a run; None leaves one as it is. lead_timeout_secs: from now on."""
-
-    budget_nanousd: int | None = None
-    max_workers: int | None = None
-    lead_timeout_secs: int | None = None
-
-
-# --- pace
-
-
-class RecordHold(Struct, frozen=True, tag=True):
-    """An admitted call waits for its provider before it leaves. until: run_ms."""
-
-    actor: ActorId
-    call: CallId
-    why: str
-    until: int
-
-
-class UnparkRun(Struct, frozen=True, tag=True):
-    """Go on with a run whose quota has come back."""
-
-
-# --- paths
-
-
-class MapPaths(Struct, frozen=True, tag=True):
-    """Read paths that begin with the first of a pair as beginning with the second. All are
-    absolute."""
-
-    pairs: tuple[tuple[str, str], ...]
-
-
-# --- policy
-
-
-class ChangePolicies(Struct, frozen=True, tag=True):
-    """Other policies from now on; questions that wait already keep waiting."""
-
-    policies: tuple[ApprovalPolicy, ...]
-    default: PolicyAction
-    by: str = "operator"
-
-
-# --- run
-
-
-class StartRun(Struct, frozen=True, tag=True):
-    """Begin a run."""
-
-    run_id: str
-    manifest: Manifest
-
-
-class OwnRun(Struct, frozen=True, tag=True):
-    """A new owner holds the run. acts: false for one who only leaves a command."""
-
-    epoch: int
-    who: str
-    acts: bool = True
-
-
-class DrainRun(Struct, frozen=True, tag=True):
-    """Start nothing new; everyone is told to wrap up."""
-
-    by: str = "operator"
-
-
-class CancelRun(Struct, frozen=True, tag=True):
-    """End the run and every actor of it."""
-
-    reason: str
-    by: str = "operator"
-
-
-class ReopenRun(Struct, frozen=True, tag=True):
-    """Take up again a run that was drained, or ran out of what there is more of now."""
-
-
-class FinishRun(Struct, frozen=True, tag=True):
-    """Close a run of which every actor has settled."""
-
-
 # --- spawn
 
 
@@ -293,56 +174,6 @@ class SpawnActor(Struct, frozen=True, tag=True):
     label: str = ""
     settings: Settings = Settings()
     contract: Contract = NOTHING
-
-
-# --- steer
-
-
-class PauseActor(Struct, frozen=True, tag=True):
-    """Let an actor take no further step until it is continued. cancel: its session is stopped;
-    freeze: it and its commands stand still. subtree: all below it as well."""
-
-    actor: ActorId
-    mode: Literal["cancel", "freeze"] = "cancel"
-    reason: str = ""
-    subtree: bool = False
-    by: str = "operator"
-
-
-class ContinueActor(Struct, frozen=True, tag=True):
-    """Let a paused actor go on; or a settled one, with its whole conversation. prompt: what it is
-    told. call: the tool call that asks, if one does."""
-
-    actor: ActorId
-    prompt: str = ""
-    subtree: bool = False
-    by: str = "operator"
-    call: CallId = CallId("")
-
-
-class RepromptActor(Struct, frozen=True, tag=True):
-    """Interrupt an actor's turn now; it goes on with this prompt."""
-
-    actor: ActorId
-    prompt: str
-    by: str = "operator"
-    call: CallId = CallId("")
-
-
-class SendMessage(Struct, frozen=True, tag=True):
-    """Leave a message that an actor reads with its next call."""
-
-    actor: ActorId
-    text: str
-    subtree: bool = False
-    by: str = "operator"
-    call: CallId = CallId("")
-
-
-class RecordHalted(Struct, frozen=True, tag=True):
-    """No session of an actor runs that was to be stopped."""
-
-    actor: ActorId
 
 
 # --- sublead
@@ -371,19 +202,6 @@ class SpawnSublead(Struct, frozen=True, tag=True):
     read_down: bool | None = None
     settings: Settings = Settings()
     references: tuple[Reference, ...] = ()
-
-
-# --- task
-
-
-class StartTask(Struct, frozen=True, tag=True):
-    """Start the worker of a task whose needs are done."""
-
-    task: str
-
-
-class SkipTasks(Struct, frozen=True, tag=True):
-    """Skip the tasks that can never start."""
 
 
 # --- turn

@@ -18,9 +18,10 @@ from leadhand.errors import StoreError
 from leadhand.folder import Folder
 from leadhand.gateway.gateway import Gateway
 from leadhand.gateway.pace import Governor
-from leadhand.harnesses.api import ApiHarness, Words
+from leadhand.harnesses.api import ApiHarness
 from leadhand.processes import Processes
 from leadhand.refusals import Refused
+from leadhand.session import Means, Words
 from leadhand.store import Letter
 from leadhand.stores.codec import NO_SECRETS
 from leadhand.stores.memory import Memory, MemoryStore
@@ -119,14 +120,16 @@ class Life:
         model = self._world.model(store)
         tools = orchestration(engine, Folder(NOWHERE))
         return ApiHarness(
-            owner=engine,
-            gateway=Gateway(engine, lambda name: model, Governor(self._plan.seed, self._wall)),
-            toolbox=Toolbox([*tools, self._world.note_tool(store)]),
-            blobs=RunBlobs(store, RUN, NO_SECRETS),
-            processes=Processes(RUN, NOWHERE),
-            environment={},
-            transcripts=NOWHERE,
-            words=Words(),
+            Means(
+                owner=engine,
+                gateway=Gateway(engine, lambda name: model, Governor(self._plan.seed, self._wall)),
+                toolbox=Toolbox([*tools, self._world.note_tool(store)]),
+                blobs=RunBlobs(store, RUN, NO_SECRETS),
+                processes=Processes(RUN, NOWHERE),
+                environment={},
+                transcripts=NOWHERE,
+                words=Words(),
+            )
         )
 
     def _wall(self) -> int:

@@ -8,7 +8,8 @@ from leadhand.domain.money import as_usd, show
 from leadhand.domain.rules.house import lacking
 from leadhand.domain.rules.run import over, reopenable
 from leadhand.domain.state import Parked, Run
-from leadhand.views.why import Scene, Why, called, codes
+from leadhand.views.waiting import Scene
+from leadhand.views.why import Why, called, codes
 from leadhand.views.words import counted, line, listed, model_name, span
 
 SKIPPED_MAX = 20
