@@ -67,11 +67,11 @@ class KvCas(Struct, frozen=True, forbid_unknown_fields=True):
 class KvList(Struct, frozen=True, forbid_unknown_fields=True):
     """The arguments of kv_list."""
 
-    sublead: Below = ""
     prefix: Annotated[str, Meta(description="What paths begin with; all where left out.")] = "/"
     glob: Annotated[
         str, Meta(description="A pattern of whole paths, as /peer/*/status; ** is any depth.")
     ] = ""
+    sublead: Below = ""
 
 
 class KvWait(Struct, frozen=True, forbid_unknown_fields=True):
