@@ -13,7 +13,7 @@ from leadhand.domain.money import Price, bound
 from leadhand.domain.state import Run
 from leadhand.engine.inbox import Mailable, encode
 from leadhand.engine.resumption import Change
-from leadhand.testing.players import MODELS
+from leadhand.testing.deeds import MODELS
 
 RUN = "simulated"
 # About what a first turn of a simulated actor reads.
