@@ -20,9 +20,9 @@ from leadhand.engine.conductor import Conductor
 from leadhand.engine.log import Stamped
 from leadhand.gateway.gateway import Gateway
 from leadhand.gateway.pace import Governor
+from leadhand.harness import Means, Words
 from leadhand.harnesses.api import ApiHarness
 from leadhand.models.scripted import Reply, Script, ScriptedModel
-from leadhand.session import Means, Words
 from leadhand.testing.step import Step
 from leadhand.tool import Caller, Tool
 from leadhand.tools.call import Toolbox

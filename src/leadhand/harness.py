@@ -3,7 +3,10 @@
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import Protocol
+
+from msgspec import Struct
 
 from leadhand.domain.clock import Now
 from leadhand.domain.commands import AdmitCall, Command
@@ -11,7 +14,8 @@ from leadhand.domain.events import CallAdmitted, Event, Intent
 from leadhand.domain.ids import ActorId
 from leadhand.domain.state import Run
 from leadhand.model import Answer, Request, ToolResult, ToolSchema, ToolUse
-from leadhand.tool import Caller, Role, Tool
+from leadhand.processes import Processes
+from leadhand.tool import Blobs, Caller, Role, Tool
 
 MONEY = "money"
 
@@ -105,6 +109,29 @@ class ToolRoad(Protocol):
     async def tidy(self, caller: Caller, use: ToolUse) -> None:
         """Remove what a call left half made whose process was killed."""
         ...
+
+
+class Words:
+    """Where the words of the turn that is not over can be watched; this one keeps nothing."""
+
+    def begin(self, actor: ActorId) -> Callable[[str], None]:
+        """Begin a turn; gives what takes its words."""
+        return lambda text: None
+
+
+class Means(Struct, frozen=True):
+    """What sessions of one run work with. environment: what child processes may inherit.
+    transcripts, worktrees: of all actors, what leads may read."""
+
+    owner: Owner
+    gateway: ModelRoad
+    toolbox: ToolRoad
+    blobs: Blobs
+    processes: Processes
+    environment: dict[str, str]
+    transcripts: Path
+    words: Words
+    worktrees: Path | None = None
 
 
 class Harness(Protocol):

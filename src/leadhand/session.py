@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
-from msgspec import Struct
 
 from leadhand import reach
 from leadhand.briefing import COMPACT, briefing
@@ -19,11 +18,11 @@ from leadhand.domain.rules.message import asks_more
 from leadhand.domain.rules.pause import frozen
 from leadhand.domain.state import Actor
 from leadhand.errors import ModelError
-from leadhand.harness import ModelRoad, Owner, Recorded, ToolRoad
+from leadhand.harness import Means, Recorded
 from leadhand.model import Answer, Request, ToolResult, ToolUse, text_of
-from leadhand.processes import Processes, clean_environment
+from leadhand.processes import clean_environment
 from leadhand.refusals import BudgetExceeded, Refused
-from leadhand.tool import Blobs, Caller, Tool
+from leadhand.tool import Caller, Tool
 from leadhand.workspace import root_of
 
 RETRIES_MAX = 3
@@ -41,29 +40,6 @@ _encoder = msgspec.json.Encoder()
 def spread(about: str) -> float:
     """A factor from 0.75 to 1.25, another for each text: who fails together tries apart."""
     return 0.75 + zlib.crc32(about.encode()) / 2**33
-
-
-class Words:
-    """Where the words of the turn that is not over can be watched; this one keeps nothing."""
-
-    def begin(self, actor: ActorId) -> Callable[[str], None]:
-        """Begin a turn; gives what takes its words."""
-        return lambda text: None
-
-
-class Means(Struct, frozen=True):
-    """What sessions of one run work with. environment: what child processes may inherit.
-    transcripts, worktrees: of all actors, what leads may read."""
-
-    owner: Owner
-    gateway: ModelRoad
-    toolbox: ToolRoad
-    blobs: Blobs
-    processes: Processes
-    environment: dict[str, str]
-    transcripts: Path
-    words: Words
-    worktrees: Path | None = None
 
 
 class Session:

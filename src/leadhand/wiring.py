@@ -29,12 +29,12 @@ from leadhand.folder import Folder
 from leadhand.freeze import Models, check_places, models_of, placed, priced, with_environment
 from leadhand.gateway.gateway import Gateway
 from leadhand.gateway.pace import Governor
+from leadhand.harness import Means
 from leadhand.harnesses.api import ApiHarness
 from leadhand.harnesses.placed import PlacedHarness
 from leadhand.model import Model
 from leadhand.models import names, scripted
 from leadhand.processes import Processes
-from leadhand.session import Means
 from leadhand.store import Store
 from leadhand.stores.codec import Secrets, secrets_of
 from leadhand.tool import Tool

@@ -23,12 +23,12 @@ from leadhand.engine.engine import Engine
 from leadhand.folder import Folder
 from leadhand.gateway.gateway import Gateway
 from leadhand.gateway.pace import Governor
+from leadhand.harness import Means, Words
 from leadhand.harnesses.api import ApiHarness
 from leadhand.model import Request
 from leadhand.models.scripted import Reply, Script, ScriptedModel
 from leadhand.processes import Processes
 from leadhand.refusals import ToolFailed
-from leadhand.session import Means, Words
 from leadhand.stores.codec import NO_SECRETS
 from leadhand.stores.memory import Memory, MemoryStore
 from leadhand.testing import clock

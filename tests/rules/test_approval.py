@@ -107,6 +107,15 @@ def test_a_policy_answers_at_once(action: str, expected: tuple[bool, str]) -> No
     assert answer_of(one) == expected
 
 
+@pytest.mark.parametrize("category", ["tool_use", "plan", "cost"])
+def test_a_question_that_no_policy_fits_meets_the_default(category: str) -> None:
+    for default, expected in (("auto_approve", True), ("auto_reject", False)):
+        other = ApprovalPolicy("block", tool="Bash")
+        one = World(approvals=Approvals((other,), default))  # type: ignore[arg-type]
+        asking(one, category=category)
+        assert answer_of(one) == (expected, "policy")
+
+
 @pytest.mark.parametrize(("fallback", "approved"), [("auto_reject", False), ("auto_approve", True)])
 def test_the_fallback_answers_when_the_time_is_up(
     fallback: ApprovalFallback, approved: bool

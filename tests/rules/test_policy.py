@@ -7,16 +7,16 @@ import pytest
 from msgspec.structs import replace
 
 from leadhand.domain import commands as c
-from leadhand.domain.manifest import ApprovalPolicy, Approvals, PolicyAction
+from leadhand.domain.manifest import ApprovalPolicy, Approvals
 from leadhand.domain.questions import Question
 from leadhand.domain.rules.policy import fits, judged
 from leadhand.refusals import Settled
 from tests.rules.world import World, kinds
 
 
-def world(*policies: ApprovalPolicy, default: PolicyAction = "block") -> World:
+def world(*policies: ApprovalPolicy) -> World:
     """A run with these policies."""
-    return World(approvals=Approvals(policies, default))
+    return World(approvals=Approvals(policies))
 
 
 BASH = Question("tool_use", "Bash", command="git push origin main", paths=("/repo/a.py",))
@@ -33,17 +33,9 @@ def test_the_first_policy_that_fits_wins() -> None:
     assert found.action == "auto_approve"
 
 
-def test_a_tool_call_that_no_policy_fits_is_not_asked_about() -> None:
+def test_a_question_that_no_policy_fits_is_judged_by_none() -> None:
     one = world(ApprovalPolicy("block", tool="Write"))
     assert judged(one.run, one.actor(), BASH) is None
-
-
-@pytest.mark.parametrize("default", ["block", "auto_approve", "auto_reject"])
-def test_a_question_that_no_policy_fits_meets_the_default(default: PolicyAction) -> None:
-    one = world(ApprovalPolicy("block", tool="Write"), default=default)
-    found = judged(one.run, one.actor(), Question("plan"))
-    assert found is not None
-    assert found.action == default
 
 
 @pytest.mark.parametrize(
@@ -135,7 +127,7 @@ def oracle(approvals: Approvals, actor: str, role: str, question: Question) -> s
         ]
         if not any(wrong):
             return each.action
-    return None if question.category == "tool_use" else approvals.default
+    return None
 
 
 def test_policies_are_changed_on_a_live_run_and_no_change_is_no_event() -> None:

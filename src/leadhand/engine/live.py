@@ -8,7 +8,7 @@ from contextlib import suppress
 from leadhand.domain.ids import ActorId
 from leadhand.domain.state import Run
 from leadhand.folder import Folder
-from leadhand.session import Words
+from leadhand.harness import Words
 from leadhand.stores.codec import Secrets
 
 # Words come by the dozen a second from each of a thousand actors; nobody reads faster than this.

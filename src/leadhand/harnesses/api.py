@@ -3,7 +3,8 @@
 from leadhand.conversation import conversation
 from leadhand.domain.ids import ActorId
 from leadhand.errors import HarnessError
-from leadhand.session import Means, Session
+from leadhand.harness import Means
+from leadhand.session import Session
 
 
 class ApiHarness:

@@ -18,10 +18,10 @@ from leadhand.errors import StoreError
 from leadhand.folder import Folder
 from leadhand.gateway.gateway import Gateway
 from leadhand.gateway.pace import Governor
+from leadhand.harness import Means, Words
 from leadhand.harnesses.api import ApiHarness
 from leadhand.processes import Processes
 from leadhand.refusals import Refused
-from leadhand.session import Means, Words
 from leadhand.store import Letter
 from leadhand.stores.codec import NO_SECRETS
 from leadhand.stores.memory import Memory, MemoryStore

@@ -17,11 +17,10 @@ from leadhand.model import Request, StopReason
 from leadhand.models.scripted import Reply, counted
 from leadhand.testing import sharing
 from leadhand.testing.clock import WALL_MS
-from leadhand.testing.deeds import DEEDS, notes, says, spawn, spawn_any
+from leadhand.testing.deeds import DEEDS, LONG, notes, says, spawn, spawn_any
 from leadhand.testing.script import Done, asks_summary, done, turn
 
 FOR_EVER_SECS = 1_000_000.0
-LONG = 70_000
 
 
 ENDS: tuple[StopReason, ...] = ("max_tokens", "context_exceeded", "refusal")

@@ -39,7 +39,9 @@ def ask(run: Run, command: c.AskApproval, now: Now) -> list[e.Event]:
         return []
     if len(actor.approvals) >= WAITING_MAX:
         raise TooManyQuestions()
-    rule = policy.judged(run, actor, command.question) or ApprovalPolicy("block")
+    assert run.manifest is not None
+    rule = policy.judged(run, actor, command.question)
+    rule = rule or ApprovalPolicy(run.manifest.approvals.default)
     ttl_secs = command.ttl_secs if command.ttl_secs is not None else rule.ttl_secs
     name = f"A{run.asked + 1}"
     asked = e.ApprovalAsked(

@@ -14,14 +14,10 @@ from leadhand.refusals import Settled
 
 
 def judged(run: Run, actor: Actor, question: Question) -> ApprovalPolicy | None:
-    """The first policy that fits a question; else the default, which does not concern tool calls:
-    one that no policy fits is not asked about (None)."""
+    """The first policy that fits a question; None where none does."""
     assert run.manifest is not None
-    approvals = run.manifest.approvals
-    for each in approvals.policies:
-        if fits(each, actor, question):
-            return each
-    return None if question.category == "tool_use" else ApprovalPolicy(approvals.default)
+    fitting = (each for each in run.manifest.approvals.policies if fits(each, actor, question))
+    return next(fitting, None)
 
 
 def fits(policy: ApprovalPolicy, actor: Actor, question: Question) -> bool:
