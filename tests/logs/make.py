@@ -5,6 +5,7 @@
 
 import asyncio
 import sys
+from collections.abc import Callable, Coroutine, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,16 @@ from leadhand.domain import commands as c
 from leadhand.domain.contract import Contract, Delivery, Evidence, Output
 from leadhand.domain.evolve import EVOLVE
 from leadhand.domain.ids import ROOT, ActorId, CallId
-from leadhand.domain.manifest import Lead, Manifest, Settings, Subleads
+from leadhand.domain.manifest import (
+    ApprovalPolicy,
+    Approvals,
+    Lead,
+    Manifest,
+    Settings,
+    Subleads,
+)
 from leadhand.domain.money import NANO, Price, Usage
+from leadhand.domain.questions import Question
 from leadhand.engine.clock import SystemClock
 from leadhand.engine.engine import Engine
 from leadhand.store import Row
@@ -53,44 +62,54 @@ async def with_late_words(memory: Memory) -> None:
     await engine.close()
 
 
-async def with_worktrees() -> Memory:
-    """The disk after a run whose lead's worktree was kept and whose worker's was removed."""
+async def lived(who: str, asked: Manifest, commands: Iterable[c.Command]) -> Memory:
+    """The disk after a run in which this was asked, one after another."""
     memory = Memory()
     memory.runs[RUN] = KeptRun("")
-    engine = await Engine.open(MemoryStore(memory), RUN, SystemClock(), "worktrees")
-    own = Settings(model=UNIT, directory="/repo", use_worktree=True)
-    lead = Lead("lead", "Go.", replace(own, branch="feature/x"))
-    await engine.submit(c.OwnRun(1, "worktrees"))
-    await engine.submit(c.StartRun(RUN, Manifest(lead, prices={UNIT: Price()})))
-    await engine.submit(c.SpawnActor(ROOT, CallId("a"), "Do it.", settings=own))
-    for actor in (ROOT, WORKER):
-        branch = engine.run.workspaces[actor].branch
-        notes = ("its submodules are empty: lib",)
-        place = c.RecordWorkspace(actor, branch, "abc", "/repo/.git", "inner", notes)
-        await engine.submit(place)
-        await engine.submit(c.RecordWorkspaceMade(actor))
-    for actor in (WORKER, ROOT):
-        await engine.submit(c.RecordExit(actor, "completed", "Done."))
-    await engine.submit(c.RecordExit(ROOT, "completed", "Done."))
-    await engine.submit(c.RecordTidied(WORKER))
-    await engine.submit(c.RecordTidied(ROOT, "1 commit not merged"))
-    await engine.submit(c.FinishRun())
+    engine = await Engine.open(MemoryStore(memory), RUN, SystemClock(), who)
+    for command in (c.OwnRun(1, who), c.StartRun(RUN, asked), *commands, c.FinishRun()):
+        await engine.submit(command)
     await engine.close()
     return memory
 
 
+def asked_of(settings: Settings, **given: Any) -> Manifest:
+    """A manifest whose lead works so."""
+    return Manifest(Lead("lead", "Go.", settings), prices={UNIT: Price()}, **given)
+
+
+def ended(*actors: ActorId) -> list[c.Command]:
+    """Actors that end, and the lead, which is asked for its report first."""
+    return [c.RecordExit(each, "completed", "Done.") for each in (*actors, ROOT, ROOT)]
+
+
+async def with_worktrees() -> Memory:
+    """A run whose lead's worktree was kept and whose worker's was removed."""
+    own = Settings(model=UNIT, directory="/repo", use_worktree=True)
+    notes = ("its submodules are empty: lib",)
+    places = {ROOT: "feature/x", WORKER: f"leadhand/{RUN}/root.W1"}
+    made = [
+        command
+        for actor, branch in places.items()
+        for command in (
+            c.RecordWorkspace(actor, branch, "abc", "/repo/.git", "inner", notes),
+            c.RecordWorkspaceMade(actor),
+        )
+    ]
+    commands = [
+        c.SpawnActor(ROOT, CallId("a"), "Do it.", settings=own),
+        *made,
+        *ended(WORKER),
+        c.RecordTidied(WORKER),
+        c.RecordTidied(ROOT, "1 commit not merged"),
+    ]
+    return await lived("worktrees", asked_of(replace(own, branch="feature/x")), commands)
+
+
 async def with_store() -> Memory:
-    """The disk after a run whose lead and worker share entries and want the same leases."""
-    memory = Memory()
-    memory.runs[RUN] = KeptRun("")
-    engine = await Engine.open(MemoryStore(memory), RUN, SystemClock(), "store")
-    settings = Settings(model=UNIT, directory="/")
-    asked = Manifest(Lead("lead", "Go.", settings), prices={UNIT: Price()})
-    call = CallId("a")
-    for command in (
-        c.OwnRun(1, "store"),
-        c.StartRun(RUN, asked),
-        c.SpawnActor(ROOT, call, "Do it."),
+    """A run whose lead and worker share entries and want the same leases."""
+    commands = (
+        c.SpawnActor(ROOT, CallId("a"), "Do it."),
         c.PutEntry(ROOT, CallId("p1"), "/ref/spec", '"short"'),
         c.PutEntry(WORKER, CallId("p2"), "/peer/self/x", blob="blob:" + "0" * 64, size=9_000),
         c.PutEntry(WORKER, CallId("p3"), "/shared/n", "[1,2]", expected_version=0),
@@ -105,68 +124,77 @@ async def with_store() -> Memory:
         c.LeaveLease(ROOT, CallId("l5")),
         c.AcquireLease(ROOT, CallId("l6"), "everything", 0, run_wide=True),
         c.ExpireLease("|everything"),
-        c.RecordExit(WORKER, "completed", "Done."),
-        c.RecordExit(ROOT, "completed", "Done."),
-        c.RecordExit(ROOT, "completed", "Done."),
-        c.FinishRun(),
-    ):
-        await engine.submit(command)
-    await engine.close()
-    return memory
+        *ended(WORKER),
+    )
+    return await lived("store", asked_of(Settings(model=UNIT, directory="/")), commands)
 
 
 async def with_contracts() -> Memory:
-    """The disk after a run whose one worker was verified and whose other was refuted."""
-    memory = Memory()
-    memory.runs[RUN] = KeptRun("")
-    engine = await Engine.open(MemoryStore(memory), RUN, SystemClock(), "contracts")
-    lead = Lead("lead", "Go.", Settings(model=UNIT, directory="/repo"))
-    await engine.submit(c.OwnRun(1, "contracts"))
-    await engine.submit(c.StartRun(RUN, Manifest(lead, prices={UNIT: Price()})))
+    """A run whose one worker was verified and whose other was refuted."""
     asked = Contract(returns='{"type":"integer"}', changed=("a.md",), forbid=("TODO",))
-    for call in ("a", "b"):
-        await engine.submit(c.SpawnActor(ROOT, CallId(call), "Do it.", contract=asked))
+    commands: list[c.Command] = [
+        c.SpawnActor(ROOT, CallId(call), "Do it.", contract=asked) for call in ("a", "b")
+    ]
     for number, worker in enumerate((WORKER, ActorId("root/W2"))):
-        await engine.submit(c.RecordBeginning(worker, (("a.md", "abc"),)))
-        await engine.submit(c.RecordExit(worker, "completed", "Done."))
         made = Delivery("completed", "Done.", (Output("a.md"),), ("a.md",), ("more",), 0.5, "7")
-        await engine.submit(c.RecordOutcome(worker, CallId("r"), made))
-        await engine.submit(c.RecordExit(worker, "completed", "Done."))
         found = (Evidence("changed", "a.md", not number, "is as it was" * number),)
-        await engine.submit(c.RecordChecks(worker, found, "Done."))
-    for _ in range(2):
-        await engine.submit(c.RecordExit(ROOT, "completed", "Done."))
-    await engine.submit(c.FinishRun())
-    await engine.close()
-    return memory
+        commands += [
+            c.RecordBeginning(worker, (("a.md", "abc"),)),
+            c.RecordExit(worker, "completed", "Done."),
+            c.RecordOutcome(worker, CallId("r"), made),
+            c.RecordExit(worker, "completed", "Done."),
+            c.RecordChecks(worker, found, "Done."),
+        ]
+    lead = asked_of(Settings(model=UNIT, directory="/repo"))
+    return await lived("contracts", lead, [*commands, *ended()])
 
 
 async def with_subleads() -> Memory:
-    """The disk after a run whose lead has a sub-lead, and that one a worker that outlives it."""
-    memory = Memory()
-    memory.runs[RUN] = KeptRun("")
-    engine = await Engine.open(MemoryStore(memory), RUN, SystemClock(), "subleads")
-    settings = Settings(model=UNIT, directory="/")
+    """A run whose lead has a sub-lead, and that one a worker that outlives it."""
     first, below = ActorId("root/S1"), ActorId("root/S1/W1")
     own = Settings(env={"PHASE": "one"}, budget_nanousd=NANO, timeout_secs=60)
     within = Subleads(3, 2 * NANO, 4, 2, settings=Settings(tools=("Read",)))
-    asked = Manifest(Lead("lead", "Go.", settings), prices={UNIT: Price()}, subleads=within)
     given = (c.Reference("plan", '"go"'),)
-    for command in (
-        c.OwnRun(1, "subleads"),
-        c.StartRun(RUN, asked),
+    commands = (
         c.SpawnSublead(ROOT, CallId("a"), "Lead.", "k", "phase", 2, True, own, given),
         c.SpawnActor(first, CallId("b"), "Do it."),
         c.RecordExit(first, "completed", "All of it."),
         c.WrapUpActor(below),
-        c.RecordExit(below, "completed", "Done."),
-        c.RecordExit(ROOT, "completed", "Done."),
-        c.RecordExit(ROOT, "completed", "Done."),
-        c.FinishRun(),
-    ):
-        await engine.submit(command)
-    await engine.close()
-    return memory
+        *ended(below),
+    )
+    lead = asked_of(Settings(model=UNIT, directory="/"), subleads=within)
+    return await lived("subleads", lead, commands)
+
+
+async def with_approvals() -> Memory:
+    """A run whose lead asks: a policy, the operator, and nobody answers."""
+    call, plan = CallId("ask"), Question("plan", digest="abc")
+    push = Question("tool_use", "Bash", ("/repo/a",), "git push", "", 5, "def")
+    block = ApprovalPolicy("block", actor="root*", tool="Bash", reason="mine", ttl_secs=1)
+    other = ApprovalPolicy("auto_approve", category="plan", cost_over_nanousd=1)
+    commands = (
+        c.AskApproval(ROOT, call, push, "May I push?", "{}", 0),
+        c.ExpireApproval("A1"),
+        c.ChangePolicies((block, other), "auto_reject"),
+        c.AskApproval(ROOT, CallId("plan"), plan, "A plan", '{"plan":{}}'),
+        c.AskApproval(ROOT, CallId("push"), push, "May I push now?", "{}", 60, "auto_reject"),
+        c.AnswerApproval("A3", True, "go", "only main"),
+        c.UseApproval(ROOT, CallId("push")),
+        *ended(),
+    )
+    approvals = Approvals((block,), "block", True)
+    lead = asked_of(Settings(model=UNIT, directory="/repo"), approvals=approvals)
+    return await lived("approvals", lead, commands)
+
+
+# What no simulated run has: a kind of event, and the run that has it.
+SCENES: dict[str, Callable[[], Coroutine[Any, Any, Memory]]] = {
+    "WorkspaceMade": with_worktrees,
+    "EntryPut": with_store,
+    "ChecksRecorded": with_contracts,
+    "ActorSpawned": with_subleads,
+    "ApprovalUsed": with_approvals,
+}
 
 
 def written(rows: list[Row]) -> bytes:
@@ -189,20 +217,12 @@ def main(version: str) -> None:
     missing = {kind.__name__ for kind in EVOLVE} - kept
     folder = HERE / version
     folder.mkdir(exist_ok=True)
-    if "WorkspaceMade" in missing:
-        rows = asyncio.run(with_worktrees()).runs[RUN].rows
-        (folder / "worktrees.jsonl").write_bytes(written(rows))
-        missing -= {row.kind for row in rows}
-    if "EntryPut" in missing:
-        rows = asyncio.run(with_store()).runs[RUN].rows
-        (folder / "store.jsonl").write_bytes(written(rows))
-    if "ChecksRecorded" in missing:
-        rows = asyncio.run(with_contracts()).runs[RUN].rows
-        (folder / "contracts.jsonl").write_bytes(written(rows))
-        missing -= {row.kind for row in rows}
-    if not any(HERE.glob("*/subleads.jsonl")):
-        rows = asyncio.run(with_subleads()).runs[RUN].rows
-        (folder / "subleads.jsonl").write_bytes(written(rows))
+    for kind, scene in SCENES.items():
+        name = scene.__name__.removeprefix("with_")
+        if kind in missing or not any(HERE.glob(f"*/{name}.jsonl")):
+            rows = asyncio.run(scene()).runs[RUN].rows
+            (folder / f"{name}.jsonl").write_bytes(written(rows))
+            missing -= {row.kind for row in rows}
     for seed in range(SEEDS_MAX if missing else 0):
         memory = simulated(seed)
         if "ExitLate" in missing:
