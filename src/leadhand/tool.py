@@ -54,6 +54,7 @@ class Caller(Struct, frozen=True):
 Handler = Callable[[Caller, Any], Awaitable[Any]]
 
 
+After = Callable[["Caller", "Tool"], Awaitable[str]]
 Gate = Callable[["Caller", "Tool", Any], Awaitable[None]]
 
 

@@ -260,7 +260,7 @@ class LiveRun:
             Means(
                 owner=engine,
                 gateway=Gateway(engine, self.models, governor()),
-                toolbox=Toolbox(tools, gate(engine)),
+                toolbox=Toolbox(tools, gate(engine), checker.after),
                 blobs=RunBlobs(self.store, self.run_id, self.secrets),
                 processes=self.processes,
                 environment=dict(self._environ),

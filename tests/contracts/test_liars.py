@@ -1,11 +1,15 @@
 """Liars: workers that say what is not so, in real runs in a real repository."""
 
+import asyncio
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from leadhand.domain import events as e
+from leadhand.engine import log
+from leadhand.stores.sqlite import SqliteStore
 from tests.contracts.liars_kit import Deed, bash, play, reports, repository, write
 
 pytestmark = pytest.mark.slow
@@ -223,6 +227,32 @@ def test_a_forbidden_text_that_was_committed_is_found(tmp_path: Path) -> None:
 
 
 # --- claims
+
+
+def test_who_writes_outside_its_claim_is_told_at_once_and_may_undo_it(tmp_path: Path) -> None:
+    drift = bash("mkdir -p out; touch out/a.md other.md; touch 'x\ny.md'")
+    told = play(
+        tmp_path,
+        [drift, bash("rm other.md x*y.md"), bash("echo a > out/a.md"), reports()],
+        writes=["out/**"],
+    )
+    assert told.verdict == ("Success", "verified"), told.failing
+    first, *later = told.seen
+    assert "You have changed what you do not claim: other.md" in first
+    assert not any("do not claim" in text for text in later)
+    store = SqliteStore(tmp_path / "runs")
+    events = asyncio.run(stamped(store, told.result.run_id))
+    (found,) = [each for each in events if isinstance(each, e.DriftFound)]
+    assert found.paths[0] == "other.md"
+    assert len(found.paths) == 2
+
+
+async def stamped(store: SqliteStore, run_id: str) -> list[e.Event]:
+    """The events of a run."""
+    try:
+        return [each.event async for each in log.events(store, run_id)]
+    finally:
+        await store.close()
 
 
 def test_who_writes_outside_its_claim_by_bash_is_refuted_by_name(tmp_path: Path) -> None:

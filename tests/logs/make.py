@@ -140,6 +140,7 @@ async def with_contracts() -> Memory:
         found = (Evidence("changed", "a.md", not number, "is as it was" * number),)
         commands += [
             c.RecordBeginning(worker, (("a.md", "abc"),)),
+            *([] if number else [c.RecordDrift(worker, CallId("b"), ("other.md",))]),
             c.RecordExit(worker, "completed", "Done."),
             c.RecordOutcome(worker, CallId("r"), made),
             c.RecordExit(worker, "completed", "Done."),

@@ -348,3 +348,14 @@ def test_the_folder_of_status_files_moves_with_the_run() -> None:
 def test_who_is_checked_takes_no_call() -> None:
     world, worker = claimed()
     world.refused(world.admitting(worker), WoundDown)
+
+
+def test_what_is_changed_beside_a_claim_is_kept_and_settles_nobody() -> None:
+    one = World()
+    worker = one.spawn(contract=Contract(writes=("out/**",)), tools=("Read", "Write"))
+    paths = tuple(f"file-{number}" for number in range(30))
+    (event,) = one.do(c.RecordDrift(worker, CallId("bash"), paths))
+    assert event == e.DriftFound(worker, call=CallId("bash"), paths=paths[:20])
+    assert one.do(c.RecordDrift(worker, CallId("bash"), ())) == []
+    one.exit(worker, "failed")
+    assert one.do(c.RecordDrift(worker, CallId("late"), paths)) == []

@@ -20,13 +20,18 @@ from leadhand.domain import commands as c
 from leadhand.domain import events as e
 from leadhand.domain.contract import CHECKS_SECS, Evidence, evidence
 from leadhand.domain.ids import ActorId, as_file_name, status_name
+from leadhand.domain.rules.contract import DRIFT_MAX, TAME
 from leadhand.errors import HarnessError, WorkspaceError
 from leadhand.git import Git
 from leadhand.harness import Harness, Owner
 from leadhand.processes import Processes, clean_environment
+from leadhand.tool import Caller, Tool
 from leadhand.workspace import root_of
 
 OUTPUT_KEEP_BYTES = 65_536
+DRIFTED = (
+    "\n[You have changed what you do not claim: {}. That refutes your work unless you undo it.]"
+)
 USERS_OWN = ("GIT_CONFIG_GLOBAL", "XDG_CONFIG_HOME")
 
 
@@ -72,6 +77,25 @@ class Checker:
             lambda: tuple((name, files.digest(claim.root, name)) for name in claim.contract.changed)
         )
         await self._owner.submit(c.RecordBeginning(actor, digests))
+
+    async def after(self, caller: Caller, tool: Tool) -> str:
+        """What is to be told after a tool call of who claims what it writes: which files are
+        changed beside that. Nothing is undone."""
+        workspace = self._owner.run.workspaces.get(caller.actor_id)
+        if not caller.writes or workspace is None or not may_drift(tool):
+            return ""
+        git = self._git(caller.actor_id)
+        try:
+            found = await drift.changed(git, self._top(caller.actor_id), workspace)
+        except WorkspaceError:
+            # The check at its end says what is wrong.
+            return ""
+        outside = drift.outside(found, workspace.inner, caller.writes)[:DRIFT_MAX]
+        if not outside:
+            return ""
+        drifted = c.RecordDrift(caller.actor_id, caller.call_id, tuple(outside))
+        await self._owner.submit(drifted)
+        return DRIFTED.format(", ".join(outside))
 
     async def check(self, actor: ActorId, *, has_tool: bool = True) -> None:
         """Check what an actor claims, and tell what was found."""
@@ -122,7 +146,7 @@ class Checker:
             delivery=delivery,
             words=words,
             workspace=workspace,
-            top=self._worktrees / as_file_name(actor),
+            top=self._top(actor),
         )
 
     async def _found(self, claim: Claim, over: float) -> AsyncIterator[Evidence]:
@@ -135,7 +159,7 @@ class Checker:
         changed: list[str] = []
         if claim.workspace is not None:
             try:
-                changed = await drift.changed(self._git(claim), claim.top, claim.workspace)
+                changed = await drift.changed(self._git(claim.actor), claim.top, claim.workspace)
             except WorkspaceError as error:
                 if claim.contract.writes:
                     yield evidence("writes", "the worktree", ok=False, detail=error.message)
@@ -184,10 +208,19 @@ class Checker:
         how = f"exit code {finished.exit_code}" + (f": {said}" if said else "")
         return evidence("commands", command, ok=False, detail=how)
 
-    def _git(self, claim: Claim) -> Git:
+    def _top(self, actor: ActorId) -> Path:
+        return self._worktrees / as_file_name(actor)
+
+    def _git(self, actor: ActorId) -> Git:
         # Whose settings may say which repositories are trusted.
         own = {each: self._environment[each] for each in USERS_OWN if each in self._environment}
-        return Git(self._processes, clean_environment(self._environment, own), claim.actor)
+        return Git(self._processes, clean_environment(self._environment, own), actor)
+
+
+def may_drift(tool: Tool) -> bool:
+    """Whether a tool may change what it is not asked to: it has effects, and no path that is
+    looked at first."""
+    return tool.effect == "effects" and tool.name not in TAME
 
 
 class CheckedHarness:

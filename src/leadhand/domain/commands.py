@@ -113,6 +113,14 @@ class RecordCompaction(Struct, frozen=True, tag=True):
 # --- contract
 
 
+class RecordDrift(Struct, frozen=True, tag=True):
+    """After this tool call, files are changed that the actor does not claim."""
+
+    actor: ActorId
+    call: CallId
+    paths: tuple[str, ...]
+
+
 class RecordBeginning(Struct, frozen=True, tag=True):
     """How the files begin that an actor must change; see `events.BeginningKept`."""
 
@@ -297,6 +305,7 @@ Command = (
     | UseApproval
     | AdmitCall
     | RecordCompaction
+    | RecordDrift
     | RecordBeginning
     | RecordOutcome
     | RecordChecks

@@ -16,6 +16,14 @@ class BeginningKept(Event, frozen=True):
     digests: tuple[tuple[str, str], ...] = ()
 
 
+class DriftFound(Event, frozen=True):
+    """After a tool call, files were changed that the actor does not claim. What is still so at its
+    end refutes its work."""
+
+    call: CallId = CallId("")
+    paths: tuple[str, ...] = ()
+
+
 class OutcomeReported(Event, frozen=True):
     """A worker reported how its work ended. by: `tool`, or the `file` that stands for it."""
 

@@ -43,6 +43,7 @@ DECIDE: dict[type, Rule] = {
     c.ExpireApproval: approval.expire,
     c.UseApproval: approval.use,
     # --- contract
+    c.RecordDrift: contract.drifted,
     c.RecordBeginning: contract.begun,
     c.RecordOutcome: contract.reported,
     c.RecordChecks: contract.checked,

@@ -27,6 +27,7 @@ from leadhand.domain.call_events import WindDownBegan as WindDownBegan
 from leadhand.domain.contract import NOTHING, Contract, Verdict
 from leadhand.domain.contract_events import BeginningKept as BeginningKept
 from leadhand.domain.contract_events import ChecksRecorded as ChecksRecorded
+from leadhand.domain.contract_events import DriftFound as DriftFound
 from leadhand.domain.contract_events import OutcomeAsked as OutcomeAsked
 from leadhand.domain.contract_events import OutcomeClaimed as OutcomeClaimed
 from leadhand.domain.contract_events import OutcomeReported as OutcomeReported

@@ -66,6 +66,7 @@ EVOLVE: dict[type, tuple[Fold, ...]] = {
     e.ConversationCompacted: (budget.evolve_compacted, compaction.evolve_compacted),
     # --- contract
     e.BeginningKept: (contract.evolve_kept,),
+    e.DriftFound: (),
     e.OutcomeReported: (contract.evolve_reported,),
     e.OutcomeAsked: (contract.evolve_asked,),
     e.OutcomeClaimed: (contract.evolve_claimed,),

@@ -13,7 +13,7 @@ from leadhand.domain.text import one_line
 from leadhand.errors import LeadhandError, StoreError
 from leadhand.model import ToolResult, ToolSchema, ToolUse
 from leadhand.refusals import InvalidArguments, Refused, UnknownTool
-from leadhand.tool import Caller, Gate, Role, Tool
+from leadhand.tool import After, Caller, Gate, Role, Tool
 
 # A whole page of Read passes, with what it says below.
 RESULT_MAX = 61_000
@@ -27,9 +27,12 @@ _encoder = msgspec.json.Encoder()
 class Toolbox:
     """The tools of a run, found by name or alias."""
 
-    def __init__(self, tools: Iterable[Tool], gate: Gate | None = None) -> None:
-        """gate: what each call passes before it runs; it raises Refused."""
-        self._gate = gate
+    def __init__(
+        self, tools: Iterable[Tool], gate: Gate | None = None, after: After | None = None
+    ) -> None:
+        """gate: what each call passes before it runs; it raises Refused. after: what there is to
+        add to a result."""
+        self._gate, self._after = gate, after
         self._by_name: dict[str, Tool] = {}
         self._schemas: dict[str, ToolSchema] = {}
         for tool in tools:
@@ -78,8 +81,10 @@ class Toolbox:
             args = parsed(tool, use.args)
             if self._gate is not None:
                 await self._gate(caller, tool, args)
-            content = shown(await tool.handler(caller, args))
-            return ToolResult(use.id, await capped(caller, unicode(content)))
+            content = await capped(caller, unicode(shown(await tool.handler(caller, args))))
+            if self._after is not None:
+                content += unicode(await self._after(caller, tool))
+            return ToolResult(use.id, content)
         except Refused as refusal:
             return ToolResult(use.id, refused(refusal), is_error=True)
         except StoreError:

@@ -235,6 +235,7 @@ TEXTS: dict[type, Words] = {
     e.SpawnRefused: lambda it: f"a spawn was refused: {it.code}",
     e.ConversationCompacted: compacted,
     e.BeginningKept: lambda it: "how its files begin was looked at",
+    e.DriftFound: lambda it: f"changed what it does not claim: {listed(it.paths)}",
     e.OutcomeReported: reported,
     e.OutcomeAsked: lambda it: "ended without the value that it owes and was asked for it",
     e.OutcomeClaimed: lambda it: f"its work is checked: {line(it.final, 120)}",

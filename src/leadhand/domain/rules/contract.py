@@ -19,8 +19,9 @@ from leadhand.domain.text import one_line
 from leadhand.refusals import InvalidArguments, WriteClaimOverlaps
 
 EVIDENCE_MAX = 500
+DRIFT_MAX = 20
 # The tools that write nothing beside what they are asked to, and are refused outside a claim.
-_TAME = ("Read", "Write", "Edit", "Git", "Glob", "Grep", "WebFetch")
+TAME = ("Read", "Write", "Edit", "Git", "Glob", "Grep", "WebFetch")
 
 
 def begun(run: Run, command: c.RecordBeginning, now: Now) -> list[e.Event]:
@@ -29,6 +30,15 @@ def begun(run: Run, command: c.RecordBeginning, now: Now) -> list[e.Event]:
     if actor is None or actor.duty.kept:
         return []
     return [e.BeginningKept(actor.id, digests=command.digests)]
+
+
+def drifted(run: Run, command: c.RecordDrift, now: Now) -> list[e.Event]:
+    """Keep what a live actor has changed beside its claim."""
+    actor = run.actors.get(command.actor)
+    if actor is None or not command.paths:
+        return []
+    paths = tuple(one_line(each, 300) for each in command.paths[:DRIFT_MAX])
+    return [e.DriftFound(actor.id, call=command.call, paths=paths)]
 
 
 def reported(run: Run, command: c.RecordOutcome, now: Now) -> list[e.Event]:
@@ -111,7 +121,7 @@ def possible(settings: Settings, contract: Contract) -> None:
     for kind, at, why in faults(contract):
         place = kind if at is None else f"{kind}[{at}]"
         raise InvalidArguments(f"{place}: {why}")
-    wild = [tool for tool in settings.tools or () if tool not in _TAME]
+    wild = [tool for tool in settings.tools or () if tool not in TAME]
     if contract.writes and wild and not settings.use_worktree:
         raise InvalidArguments(
             f"writes: what {', '.join(wild)} writes is seen only in a git worktree of its own, and "
