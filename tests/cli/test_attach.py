@@ -11,6 +11,9 @@ from collections.abc import Callable
 
 import pytest
 
+from leadhand.cli import attach
+from leadhand.domain import commands as c
+from leadhand.domain.contract import Contract, Evidence
 from leadhand.model import Request
 from leadhand.models.scripted import Reply
 from leadhand.testing.model_server import model_server
@@ -19,6 +22,7 @@ from leadhand.testing.step import Step
 from tests.cli.conftest import Shelf
 from tests.cli.kit import Desk, ended, wait_for
 from tests.cli.test_events import worked_secs
+from tests.rules.world import World
 
 pytestmark = pytest.mark.slow
 
@@ -362,3 +366,16 @@ def test_a_reader_that_goes_away_ends_the_following(at: Desk) -> None:
     told = ended(follower)
     assert (told.code, told.err) == (141, "")
     assert ended(dispatch).code == 0
+
+
+@pytest.mark.parametrize(
+    ("outcome", "said"), [("verified", "Success, verified, after"), ("unverified", "Success after")]
+)
+def test_the_last_line_says_what_the_checks_came_to(outcome: str, said: str) -> None:
+    one = World()
+    worker = one.spawn(contract=Contract(files=("out.md",) if outcome == "verified" else ()))
+    one.turn(worker)
+    one.exit(worker)
+    if outcome == "verified":
+        one.do(c.RecordChecks(worker, (Evidence("files", "out.md", ok=True),), "Done."))
+    assert said in re.sub("\x1b\\[[0-9;]*m", "", attach.outcome(one.record(worker)))

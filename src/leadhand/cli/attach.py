@@ -276,4 +276,5 @@ def outcome(record: Record) -> str:
     """How an actor has ended, and what it has cost."""
     turns = counted(record.turns, "turn")
     after = f"after {turns} in {clock(record.duration_ms)}, {show(record.spent)}"
-    return f"{heading(record.id)}  {state(record.status)} {after}"
+    checked = f", {record.outcome}," if record.outcome != "unverified" else ""
+    return f"{heading(record.id)}  {state(record.status)}{checked} {after}"
