@@ -20,7 +20,10 @@ pytestmark = pytest.mark.slow
 
 # Verbs that are about no run, and those that print nothing that a program would parse.
 WITHOUT_RUNS = ("validate", "init", "schema", "completion", "prices")
-WITHOUT_JSON = ("pause", "continue", "reprompt", "send", "cancel", "init", "schema", "completion")
+WITHOUT_JSON = (
+    *("pause", "continue", "reprompt", "send", "cancel", "approve", "reject"),
+    *("init", "schema", "completion"),
+)
 
 
 def imported(*words: str) -> set[str]:

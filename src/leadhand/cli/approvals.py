@@ -20,7 +20,7 @@ DETAILS_MAX = 2_000
 @run_dir_option
 @json_option
 def command(run: str, run_dir: Path, as_json: bool) -> None:
-    """The questions that wait for an answer, the oldest first."""
+    """The questions of a run that wait for your answer."""
 
     async def asked(one: RunHandle) -> tuple[str, list[Question]]:
         return one.id, await one.approvals()

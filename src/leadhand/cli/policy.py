@@ -34,7 +34,7 @@ from leadhand.views.words import line, span
 def command(
     run: str, path: Path | None, default: PolicyAction | None, run_dir: Path, as_json: bool
 ) -> None:
-    """The policies of a run, the first that fits winning; or other ones from now on.
+    """Show or change what answers for you in a run.
 
     Questions that wait already go on waiting.
     """

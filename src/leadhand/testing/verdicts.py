@@ -295,6 +295,9 @@ def of_checks(events: list[e.Event]) -> Iterator[str]:
             case e.CallAdmitted() if event.messages and event.actor not in claimed:
                 # It has been given more to read.
                 told.pop(event.actor, None)
+            case e.CallAdmitted(compacts=True) if event.actor not in claimed:
+                # What it has been given to read comes with the call that follows.
+                pass
             case e.CallAdmitted() if event.actor in told or event.actor in claimed:
                 yield f"{event.actor}: is asked though it has reported or claimed"
             case e.OutcomeClaimed():
