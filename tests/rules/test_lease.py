@@ -274,6 +274,7 @@ def test_a_release_after_its_time_that_nobody_has_noticed_frees_and_tells() -> N
 
 def test_a_release_that_is_repeated_after_a_crash_is_no_error() -> None:
     world, [one, two, _] = a_team()
+    world.turn(one, intents=(intent("t2"),))
     world.do(asking(world, one))
     world.do(releasing(world, one, call="t2"))
     world.do(asking(world, two))

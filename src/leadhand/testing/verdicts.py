@@ -295,7 +295,7 @@ def of_checks(events: list[e.Event]) -> Iterator[str]:
             case e.CallAdmitted() if event.messages and event.actor not in claimed:
                 # It has been given more to read.
                 told.pop(event.actor, None)
-            case e.CallAdmitted() if event.actor in told or event.actor in claimed:
+            case e.CallAdmitted(compacts=False) if event.actor in told or event.actor in claimed:
                 yield f"{event.actor}: is asked though it has reported or claimed"
             case e.OutcomeClaimed():
                 claimed[event.actor] = None

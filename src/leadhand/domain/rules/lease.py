@@ -136,7 +136,7 @@ def release(run: Run, command: c.ReleaseLease, now: Now) -> list[e.Event]:
     actor = run.actors.get(command.actor)
     if actor is None:
         raise Settled(f"{command.actor} has settled")
-    if command.call in actor.deeds:
+    if run.has_done(actor.id, command.call):
         return []
     key = layers.lease_key(run, actor.id, command.name, command.run_wide)
     lease = run.leases.get(key, Lease())
@@ -201,7 +201,7 @@ def evolve_renewed(run: Run, event: e.LeaseRenewed, at: At) -> None:
 def evolve_released(run: Run, event: e.LeaseReleased, at: At) -> None:
     """It is free."""
     free(run, run.actors[event.actor], event.lease)
-    run.actors[event.actor].deeds[event.call] = event.fence
+    run.done(event.actor, event.call, event.fence)
 
 
 def evolve_expired(run: Run, event: e.LeaseExpired, at: At) -> None:

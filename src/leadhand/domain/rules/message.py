@@ -44,8 +44,7 @@ def check_room(actor: Actor) -> None:
 
 def sent(run: Run, by: str, call: CallId) -> bool:
     """Whether this tool call has sent its message already, before its process died."""
-    tool = run.open_tool(by, call)
-    return tool is not None and tool.done
+    return run.has_done(by, call) > 0
 
 
 def evolve_sent(run: Run, event: e.MessageSent, at: At) -> None:
