@@ -56,6 +56,7 @@ class Record(Struct):
     subleads_spawned: int = 0
     read_down: bool = False
     env: dict[str, str] = {}
+    plan_approved: bool = False
 
 
 # --- approval
