@@ -18,7 +18,7 @@ from leadhand.domain.rules import wait as waits
 from leadhand.domain.rules.run import over
 from leadhand.domain.state import Actor, Run
 from leadhand.stores.memory import KeptRun
-from leadhand.testing import sharing
+from leadhand.testing import asking, sharing
 from leadhand.testing.witness import encoded, event_of, folded
 from leadhand.testing.world import World
 
@@ -160,6 +160,7 @@ def of_story(kept: KeptRun, world: World) -> Iterator[str]:
     yield from sharing.of_entries(events)
     yield from sharing.of_leases(events, folded(kept))
     yield from of_checks(events)
+    yield from asking.of_questions(events, [(each.call, each.seq) for each in world.notings])
 
 
 class Bill(Struct):
