@@ -143,6 +143,7 @@ class Session:
         if actor is not None and actor.final_used and actor.call is None:
             await self.end()
             return
+        await self.thawed()
         again = []
         for use in list(self.talk.open.values()):
             if self.talk.effects.get(use.id) == "effects" and not self.waits_for_answer(use):

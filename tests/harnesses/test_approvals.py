@@ -5,6 +5,7 @@ from pathlib import Path
 
 from leadhand.domain import commands as c
 from leadhand.domain import events as e
+from leadhand.domain.ids import ROOT
 from leadhand.domain.manifest import ApprovalPolicy, Approvals
 from leadhand.model import Request, ToolResult
 from tests.harnesses.session_kit import Ended, Owner, by_turn, calls, go_on, play, use
@@ -71,3 +72,33 @@ def test_a_denied_call_never_runs_and_the_model_is_told(tmp_path: Path) -> None:
     (result,) = given(ended.requests()[1])
     assert result.is_error
     assert "approval_timed_out" in result.content
+
+
+def test_what_is_approved_while_its_actor_is_frozen_begins_when_it_goes_on(tmp_path: Path) -> None:
+    async def operator(owner: Owner) -> None:
+        await asyncio.sleep(7)
+        assert owner.engine is not None
+        await owner.engine.submit(c.PauseActor(ROOT, "freeze"))
+        await owner.engine.submit(c.AnswerApproval("A1", True))
+        await asyncio.sleep(100)
+        assert owner.done == []
+        await owner.engine.submit(c.ContinueActor(ROOT))
+
+    ended = play(tmp_path, SCRIPT, meet=operator, approvals=ASKED)
+    assert [each.split()[0] for each in ended.done] == ["Touch"]
+    assert ended.run.status == "succeeded"
+    assert 107 <= ended.secs < 108
+
+
+def test_a_frozen_actors_question_outlasts_its_time(tmp_path: Path) -> None:
+    async def operator(owner: Owner) -> None:
+        await asyncio.sleep(7)
+        assert owner.engine is not None
+        await owner.engine.submit(c.PauseActor(ROOT, "freeze"))
+        await asyncio.sleep(300)
+        await owner.engine.submit(c.ContinueActor(ROOT))
+
+    ended = play(tmp_path, SCRIPT, meet=operator, approvals=ASKED)
+    assert 360 <= ended.secs < 361
+    (answered,) = ended.all(e.ApprovalAnswered)
+    assert answered.by == "ttl"

@@ -5,7 +5,7 @@ import pytest
 from leadhand.domain import commands as c
 from leadhand.domain import events as e
 from leadhand.domain.ids import ROOT, ActorId, CallId
-from leadhand.domain.manifest import ApprovalFallback, ApprovalPolicy, Approvals
+from leadhand.domain.manifest import ApprovalFallback, ApprovalPolicy, Approvals, Subleads
 from leadhand.domain.questions import Question
 from leadhand.refusals import (
     AlreadyAnswered,
@@ -248,3 +248,82 @@ def test_questions_survive_a_change_of_owner() -> None:
     one.do(c.OwnRun(2, "another"))
     one.do(c.AnswerApproval("A1", True))
     assert answer_of(one) == (True, "operator")
+
+
+def test_the_time_of_a_question_stands_still_while_its_actor_is_paused() -> None:
+    one = world()
+    asking(one, ttl_secs=60)
+    one.later(secs=20).do(c.PauseActor(ROOT))
+    one.do(c.RecordHalted(ROOT))
+    one.later(secs=600)
+    assert one.perform([]) == []
+    assert one.do(c.ExpireApproval("A1")) == []
+    one.do(c.ContinueActor(ROOT))
+    assert one.perform() == []
+    assert one.run_ms + 40_000 in one.timers()
+    one.later(secs=40)
+    assert one.perform() == [c.ExpireApproval("A1")]
+    assert answer_of(one) == (False, "ttl")
+
+
+def test_a_question_that_was_asked_in_a_pause_stood_still_since_then() -> None:
+    one = world()
+    one.turn(intents=(intent(CALL, "keyed", "request_approval"),))
+    one.do(c.PauseActor(ROOT, "freeze"))
+    one.later(secs=100)
+    one.do(c.AskApproval(ROOT, CALL, Question("cost"), "may I?", "{}", 60))
+    one.later(secs=10).do(c.ContinueActor(ROOT))
+    assert one.actor().approvals[CALL].until == one.run_ms + 60_000
+
+
+def test_who_is_paused_can_be_answered_and_goes_on_with_the_answer() -> None:
+    one = world()
+    asking(one)
+    one.do(c.PauseActor(ROOT))
+    one.do(c.RecordHalted(ROOT))
+    one.do(c.AnswerApproval("A1", True))
+    one.do(c.ContinueActor(ROOT))
+    assert answer_of(one) == (True, "operator")
+
+
+def test_a_reprompt_takes_the_question_back() -> None:
+    one = world()
+    asking(one)
+    one.do(c.RepromptActor(ROOT, "Otherwise."))
+    one.do(c.RecordHalted(ROOT))
+    assert one.run.questions == {}
+    refusal = one.refused(c.AnswerApproval("A1", True), AlreadyAnswered)
+    assert "reprompted" in refusal.message
+
+
+@pytest.mark.parametrize("fallback", ["auto_reject", "auto_approve"])
+def test_who_has_only_its_last_answer_left_waits_for_no_other(fallback: ApprovalFallback) -> None:
+    one = world()
+    asking(one, ttl_secs=6_000, fallback=fallback)
+    one.later(secs=3_600)
+    one.do(c.ExpireActor(ROOT))
+    assert c.ExpireApproval("A1") in one.perform()
+    assert answer_of(one) == (False, "ttl")
+
+
+def test_no_sub_lead_gets_past_a_plan_that_nobody_has_approved() -> None:
+    approvals = Approvals(plan_required=True)
+    one = World(approvals=approvals, subleads=Subleads(), budget_nanousd=10**9)
+    one.refused(one.subleading("s1"), PlanApprovalRequired)
+    asking(one, category="plan")
+    one.do(c.AnswerApproval("A1", True))
+    below = one.sublead("s2")
+    assert one.spawn(parent=below) == "root/S1/W1"
+
+
+def test_an_approved_plan_stays_approved_when_the_run_is_taken_up_again() -> None:
+    one = world(plan_required=True)
+    asking(one, category="plan")
+    one.do(c.AnswerApproval("A1", True))
+    returned(one)
+    one.do(c.DrainRun())
+    one.exit("root", "failed")
+    one.perform([])
+    one.do(c.OwnRun(2, "test"))
+    one.do(c.ReopenRun())
+    assert one.spawn() == "root/W1"

@@ -75,11 +75,12 @@ def test_a_compare_with_another_version_writes_nothing_and_names_the_present_one
 
 def test_a_call_that_is_repeated_after_a_crash_does_not_lose_against_itself() -> None:
     world = World()
+    world.turn(intents=(intent("t1"),))
     world.do(putting(world, call="t1", expected=0))
     worker = world.spawn()
     world.do(putting(world, worker, value="2"))
     assert world.do(putting(world, call="t1", expected=0)) == []
-    assert world.actor().deeds[CallId("t1")] == 1
+    assert world.run.has_done(ROOT, CallId("t1")) == 1
     assert world.run.layers[ROOT].entries["/shared/x"].version == 2
 
 
@@ -89,9 +90,9 @@ def test_what_a_call_has_done_is_kept_only_while_it_is_open() -> None:
     for call in ("t1", "t2"):
         world.do(putting(world, call=call))
     world.do(c.RecordToolResult(ROOT, CallId("t1"), "done"))
-    assert [*world.actor().deeds] == ["t2"]
-    world.turn()
-    assert world.actor().deeds == {}
+    assert [world.run.has_done(ROOT, CallId(call)) for call in ("t1", "t2")] == [0, 2]
+    world.turn(intents=(intent("t2"),))
+    assert world.run.has_done(ROOT, CallId("t2")) == 0
 
 
 @given(st.lists(st.tuples(st.integers(0, 3), st.booleans()), max_size=60))

@@ -156,6 +156,57 @@ def test_one_whose_wait_is_over_is_passed_by() -> None:
     assert not held(world).queue
 
 
+def halted(world: World, actor: ActorId) -> None:
+    """The actor is paused, and its session is stopped."""
+    world.do(c.PauseActor(actor))
+    world.do(c.RecordHalted(actor))
+
+
+def test_one_that_is_paused_is_passed_by_and_keeps_its_place_and_its_time() -> None:
+    world, [one, two, three] = a_team()
+    world.do(asking(world, one))
+    world.do(asking(world, two, wait=100, call="t2"))
+    world.do(asking(world, three, wait=100))
+    halted(world, two)
+    world.later(secs=10).do(releasing(world, one))
+    world.perform()
+    assert held(world).holder == three
+    world.later(secs=200).do(asking(world, one, wait=1))
+    world.perform()
+    assert held(world).holder == one
+    world.do(c.ContinueActor(two))
+    world.do(releasing(world, one))
+    world.later(secs=99)
+    world.perform()
+    assert held(world).holder == two
+
+
+def test_a_free_lease_for_which_only_paused_ones_wait_is_for_who_asks() -> None:
+    world, [one, two, three] = a_team()
+    world.do(asking(world, one))
+    world.do(asking(world, two, wait=100, call="t2"))
+    halted(world, two)
+    world.do(releasing(world, one))
+    assert world.perform() == []
+    assert world.run.vacant == {}
+    [granted] = world.do(asking(world, three))
+    assert isinstance(granted, e.LeaseGranted)
+    world.do(releasing(world, three))
+    world.do(c.ContinueActor(two))
+    assert [*world.run.vacant] == [KEY]
+
+
+def test_a_reprompted_one_leaves_the_queue() -> None:
+    world, [one, two, _] = a_team()
+    world.do(asking(world, one))
+    world.turn(two, intents=(intent("t2"),))
+    world.do(asking(world, two, wait=100, call="t2"))
+    world.do(c.RepromptActor(two, "Otherwise."))
+    world.do(c.RecordHalted(two))
+    assert held(world).queue == {}
+    assert world.actor(two).waits == {}
+
+
 def test_one_that_leaves_the_queue_is_granted_nothing_later() -> None:
     world, [one, two, _] = a_team()
     world.do(asking(world, one))
@@ -274,6 +325,7 @@ def test_a_release_after_its_time_that_nobody_has_noticed_frees_and_tells() -> N
 
 def test_a_release_that_is_repeated_after_a_crash_is_no_error() -> None:
     world, [one, two, _] = a_team()
+    world.turn(one, intents=(intent("t2"),))
     world.do(asking(world, one))
     world.do(releasing(world, one, call="t2"))
     world.do(asking(world, two))

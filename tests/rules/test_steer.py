@@ -278,12 +278,19 @@ def test_who_is_told_more_as_it_ends_goes_on() -> None:
     assert kinds(world.exit(one)) == ["ActorSettled"]
 
 
-def test_who_has_no_turn_left_settles_though_it_is_told_more() -> None:
+def test_a_message_that_no_turn_is_left_to_read_is_refused() -> None:
     world = World()
-    worker = world.spawn(max_turns=1)
+    worker = world.spawn(max_turns=2)
+    world.turn(worker)
+    world.do(c.SendMessage(worker, "before its last turn"))
     world.admit(worker)
-    world.do(c.SendMessage(worker, "one more thing"))
+    refusal = world.refused(c.SendMessage(worker, "one more thing"), TurnsExhausted)
+    assert "continue_worker" in refusal.next_step
+    world.do(c.PauseActor(worker, "freeze"))
+    world.refused(c.ContinueActor(worker, "one more thing"), TurnsExhausted)
+    world.do(c.ContinueActor(worker))
     world.answer(worker)
+    world.refused(c.SendMessage(worker, "one more thing"), TurnsExhausted)
     assert kinds(world.exit(worker)) == ["ActorSettled"]
 
 

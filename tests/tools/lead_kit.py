@@ -91,12 +91,19 @@ class Calling:
         worker: str = found["worker_id"]
         return worker
 
-    async def turn(self, actor: str, words: str = "", usage: Usage = Usage(100, 20)) -> None:  # noqa: B008
-        """A turn of an actor."""
+    async def turn(
+        self,
+        actor: str,
+        words: str = "",
+        usage: Usage = Usage(100, 20),  # noqa: B008
+        asks: tuple[str, ...] = (),
+    ) -> None:
+        """A turn of an actor. asks: the ids of the tool calls of its answer."""
         self.numbers += 1
         call = CallId(f"turn{self.numbers}")
         await self.engine.submit(c.AdmitCall(ActorId(actor), call, 10))
-        turn = c.RecordTurn(ActorId(actor), call, "[]", usage, "end_turn", (), words)
+        intents = tuple(e.Intent(CallId(each), "Read", "keyed") for each in asks)
+        turn = c.RecordTurn(ActorId(actor), call, "[]", usage, "end_turn", intents, words)
         await self.engine.submit(turn)
 
     async def settle(

@@ -146,6 +146,7 @@ def test_a_lost_compare_is_an_answer_with_what_is_there(tmp_path: Path) -> None:
 
 def test_a_call_that_is_repeated_gives_the_answer_of_the_first(tmp_path: Path) -> None:
     async def deed(calling: Calling) -> None:
+        await calling.turn(ROOT, asks=("t1",))
         args = {"path": "/shared/n", "expected_version": 0, "value": 1}
         first = await calling.call("kv_cas", args, call="t1")
         other = await calling.call("kv_set", {"path": "/shared/n", "value": 2})

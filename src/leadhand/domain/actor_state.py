@@ -56,6 +56,7 @@ class Record(Struct):
     subleads_spawned: int = 0
     read_down: bool = False
     env: dict[str, str] = {}
+    plan_approved: bool = False
 
 
 # --- approval
@@ -173,14 +174,15 @@ class Pause(Struct):
 
 
 class OpenTool(Struct):
-    """A tool call that has not returned. since: run_ms. done: what it asks for has happened."""
+    """A tool call that has not returned. since: run_ms. done: what it has done that must not be
+    done twice: the version that it wrote, the fence that it released, 1 for a message; else 0."""
 
     call: CallId
     tool: str
     effect: str
     step: str
     since: int
-    done: bool = False
+    done: int = 0
 
 
 # --- wait
@@ -205,8 +207,7 @@ class Actor(Struct):
     """A live actor. estimate: what is held for it in `pool`, the nearest envelope's owner.
     Times are run_ms; None has not come. compact_above: tokens; compacted_turn: how many turns it
     had taken when its conversation was compacted last. unfinished: answers in a row that were no
-    end. deeds: what its open calls have done that must not be done twice: the version that one
-    wrote, the fence that one released. leases: the keys of those it holds. max_workers, read_down,
+    end. leases: the keys of those it holds. max_workers, read_down,
     env: of a sub-lead, as in `ActorSpawned`. workers_live: its own. subleads_spawned: ever.
     halting: why its session is to be stopped before anything else of it starts. denied: who said no
     to its last question."""
@@ -252,7 +253,6 @@ class Actor(Struct):
     deferral: Deferral | None = None
     tools: dict[CallId, OpenTool] = field(default_factory=dict)
     waits: dict[CallId, Wait] = field(default_factory=dict)
-    deeds: dict[CallId, int] = field(default_factory=dict)
     leases: dict[str, None] = field(default_factory=dict)
     approvals: dict[CallId, Approval] = field(default_factory=dict)
     denied: str = ""

@@ -94,8 +94,8 @@ EVOLVE: dict[type, tuple[Fold, ...]] = {
     # --- paths
     e.PathsMapped: (paths.evolve_mapped,),
     # --- pause
-    e.ActorPaused: (pause.evolve_paused,),
-    e.ActorUnpaused: (pause.evolve_unpaused,),
+    e.ActorPaused: (pause.evolve_paused, lease.evolve_paused),
+    e.ActorUnpaused: (pause.evolve_unpaused, lease.evolve_paused),
     e.ActorReprompted: (pause.evolve_reprompted,),
     e.SessionHalted: (pause.evolve_halted,),
     # --- policy

@@ -164,7 +164,12 @@ def _store(run: Run) -> Iterator[str]:
 
 
 def _leases(run: Run) -> Iterator[str]:
-    vacant = [key for key, lease in run.leases.items() if lease.queue and not lease.holder]
+    vacant = [
+        key
+        for key, lease in run.leases.items()
+        if not lease.holder
+        and any(each in run.actors and run.actors[each].paused is None for each in lease.queue)
+    ]
     if sorted(vacant) != sorted(run.vacant):
         yield "the leases to be granted are not those that are marked"
     for key, lease in run.leases.items():

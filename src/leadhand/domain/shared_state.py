@@ -31,11 +31,10 @@ class Layer(Struct):
 
 
 class Waiter(Struct):
-    """Who waits for a lease, to hold it for ttl_secs. until: run_ms."""
+    """Who waits for a lease, to hold it for ttl_secs; until when, its `Wait` says."""
 
     call: CallId
     ttl_secs: int
-    until: int
 
 
 class Lease(Struct):

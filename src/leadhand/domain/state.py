@@ -189,11 +189,16 @@ class Run(Struct):
         one = self.actors.get(ActorId(actor))
         return one.tools.get(call) if one else None
 
-    def done(self, actor: str, call: CallId) -> None:
-        """Remember that what an open tool call asks for has happened, in case it is made again."""
+    def has_done(self, actor: str, call: CallId) -> int:
+        """What an open tool call has done already, before its process died; 0 for nothing."""
+        tool = self.open_tool(actor, call)
+        return tool.done if tool is not None else 0
+
+    def done(self, actor: str, call: CallId, what: int = 1) -> None:
+        """Remember what an open tool call has done, in case it is made again."""
         tool = self.open_tool(actor, call)
         if tool is not None:
-            tool.done = True
+            tool.done = what
 
     def live(self, actor: ActorId) -> Actor:
         """The live actor of this id. Raises UnknownActor."""

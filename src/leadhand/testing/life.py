@@ -31,6 +31,7 @@ from leadhand.testing.verdicts import Broken, Rest, at_rest
 from leadhand.testing.witness import WitnessStore
 from leadhand.testing.world import World
 from leadhand.tools.call import Toolbox
+from leadhand.tools.gate import gate
 from leadhand.tools.orchestration import orchestration
 from leadhand.wiring import RunBlobs
 
@@ -123,7 +124,7 @@ class Life:
             Means(
                 owner=engine,
                 gateway=Gateway(engine, lambda name: model, Governor(self._plan.seed, self._wall)),
-                toolbox=Toolbox([*tools, self._world.note_tool(store)]),
+                toolbox=Toolbox([*tools, self._world.note_tool(store)], gate(engine)),
                 blobs=RunBlobs(store, RUN, NO_SECRETS),
                 processes=Processes(RUN, NOWHERE),
                 environment={},

@@ -15,7 +15,7 @@ from leadhand.domain.money import Usage
 from leadhand.errors import ModelError, ModelErrorKind
 from leadhand.model import Request, StopReason
 from leadhand.models.scripted import Reply, counted
-from leadhand.testing import sharing
+from leadhand.testing import asking, sharing
 from leadhand.testing.clock import WALL_MS
 from leadhand.testing.deeds import DEEDS, LONG, notes, says, spawn, spawn_any
 from leadhand.testing.script import Done, asks_summary, done, turn
@@ -121,7 +121,10 @@ class Players:
             said = (self.lead if leads(request.actor_id) else self.worker)(request, dice)
         if said.calls:
             shares = sharing.calls(self.dice("shares", *key))
-            said = Reply(text=said.text, calls=(*said.calls, *shares))
+            questions: tuple[asking.Call, ...] = ()
+            if asking.asks(self._seed):
+                questions = asking.calls(self.dice("asks", *key), leads(request.actor_id))
+            said = Reply(text=said.text, calls=(*said.calls, *shares, *questions))
         cut = None if said.calls else trouble.stop_reason
         usage = usage_of(request, dice, trouble.dear)
         return Reply(text=said.text, calls=said.calls, usage=usage, stop_reason=cut)

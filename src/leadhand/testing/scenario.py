@@ -13,6 +13,7 @@ from leadhand.domain.money import Price, bound
 from leadhand.domain.state import Run
 from leadhand.engine.inbox import Mailable, encode
 from leadhand.engine.resumption import Change
+from leadhand.testing import asking
 from leadhand.testing.deeds import MODELS
 
 RUN = "simulated"
@@ -85,6 +86,11 @@ def scenario(seed: int) -> Scenario:
     own = Random(f"letters to subleads:{seed}") if manifest.subleads else None
     limit = manifest.house.lead_timeout_secs * 1000
     letters = (*letters_of(dice, limit, own), *steering_of(Random(f"steering:{seed}"), limit))
+    if asking.asks(seed):
+        questions = asking.dice_of(seed)
+        manifest = replace(manifest, approvals=asking.approvals_of(questions))
+        answers = enumerate(asking.letters(questions, limit))
+        letters += tuple(Post(at, f"answer-{n}", encode(letter)) for n, (at, letter) in answers)
     return Scenario(
         seed=seed,
         manifest=manifest,

@@ -18,7 +18,7 @@ from leadhand.domain.rules import wait as waits
 from leadhand.domain.rules.run import over
 from leadhand.domain.state import Actor, Run
 from leadhand.stores.memory import KeptRun
-from leadhand.testing import sharing
+from leadhand.testing import asking, sharing
 from leadhand.testing.witness import encoded, event_of, folded
 from leadhand.testing.world import World
 
@@ -160,6 +160,7 @@ def of_story(kept: KeptRun, world: World) -> Iterator[str]:
     yield from sharing.of_entries(events)
     yield from sharing.of_leases(events, folded(kept))
     yield from of_checks(events)
+    yield from asking.of_questions(events, [(each.call, each.seq) for each in world.notings])
 
 
 class Bill(Struct):
@@ -295,10 +296,7 @@ def of_checks(events: list[e.Event]) -> Iterator[str]:
             case e.CallAdmitted() if event.messages and event.actor not in claimed:
                 # It has been given more to read.
                 told.pop(event.actor, None)
-            case e.CallAdmitted(compacts=True) if event.actor not in claimed:
-                # What it has been given to read comes with the call that follows.
-                pass
-            case e.CallAdmitted() if event.actor in told or event.actor in claimed:
+            case e.CallAdmitted(compacts=False) if event.actor in told or event.actor in claimed:
                 yield f"{event.actor}: is asked though it has reported or claimed"
             case e.OutcomeClaimed():
                 claimed[event.actor] = None

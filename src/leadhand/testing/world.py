@@ -13,6 +13,8 @@ from msgspec import Struct
 from leadhand.conversation import conversation
 from leadhand.domain.ids import ActorId, CallId
 from leadhand.domain.money import Usage
+from leadhand.domain.rules.pause import frozen
+from leadhand.domain.state import Actor
 from leadhand.errors import ModelError
 from leadhand.model import Request, ToolResult, ToolUse
 from leadhand.models.scripted import Reply, ScriptedModel
@@ -76,7 +78,7 @@ class World:
             tool.call
             for actor in store.durable.actors.values()
             for tool in actor.tools.values()
-            if tool.effect == "effects"
+            if tool.effect == "effects" and begun(actor, tool.call)
         }
 
     def model(self, store: WitnessStore) -> ScriptedModel:
@@ -101,16 +103,18 @@ class World:
 
     def note_tool(self, store: WitnessStore) -> Tool:
         """The tool whose repetition is seen."""
-        begun = {each.call for each in self.notings}
+        noted = {each.call for each in self.notings}
 
         async def note(caller: Caller, args: Note) -> str:
             call = caller.call_id
             actor = store.durable.actors.get(caller.actor_id)
             if actor is None or call not in actor.tools:
                 self.faults.append(f"{call}: ran before its turn was durable")
-            if call in begun or call in self.lost:
+            if actor is not None and frozen(actor):
+                self.faults.append(f"{call}: began while its actor stands still")
+            if call in noted or call in self.lost:
                 self.faults.append(f"{call}: an effect was repeated")
-            begun.add(call)
+            noted.add(call)
             self.notings.append(Noting(call, store.durable.seq))
             await asyncio.sleep(args.secs)
             if args.ending == "refused":
@@ -139,6 +143,13 @@ class World:
         works_in = again.spawned.settings.directory if again.spawned else None
         if actor is not None and (works_in or "") != actor.directory:
             self.faults.append(f"{call}: a session in {works_in} of one in {actor.directory}")
+
+
+def begun(actor: Actor, call: CallId) -> bool:
+    """Whether an open call may have begun, for all that is durable: it does not wait for an answer
+    of the operator."""
+    asked = actor.approvals.get(call)
+    return asked is None or asked.used
 
 
 def malformed(request: Request) -> list[str]:

@@ -10,6 +10,7 @@ import msgspec
 from leadhand.domain import commands as c
 from leadhand.domain.money import from_usd
 from leadhand.domain.questions import Question
+from leadhand.domain.rules.pause import frozen
 from leadhand.domain.rules.policy import judged
 from leadhand.domain.state import Answer, Approval
 from leadhand.domain.text import one_line
@@ -48,9 +49,19 @@ def gate(owner: Owner) -> Gate:
         answer = await answered(owner, caller)
         if not answer.approved:
             raise denial(answer)
+        await thawed(owner, caller)
         await owner.submit(c.UseApproval(caller.actor_id, caller.call_id))
+        await thawed(owner, caller)
 
     return passed
+
+
+async def thawed(owner: Owner, caller: Caller) -> None:
+    """Wait while the actor stands still: nothing of it begins then."""
+    with owner.watching(caller.actor_id) as changed:
+        while frozen(owner.run.live(caller.actor_id)):
+            changed.clear()
+            await changed.wait()
 
 
 async def answered(owner: Owner, caller: Caller) -> Answer:
@@ -61,7 +72,11 @@ async def answered(owner: Owner, caller: Caller) -> Answer:
             asked = question_of(owner, caller)
             if asked.answer is not None:
                 return asked.answer
-            await owner.until(asked.until, changed)
+            if owner.run.live(caller.actor_id).paused is not None:
+                # Its time stands still.
+                await changed.wait()
+            else:
+                await owner.until(asked.until, changed)
 
 
 def question_of(owner: Owner, caller: Caller) -> Approval:

@@ -5,6 +5,7 @@ from typing import Annotated
 from msgspec import Meta, Struct
 
 from leadhand.domain import commands as c
+from leadhand.domain import events as e
 from leadhand.domain.layers import lease_key
 from leadhand.domain.rules.lease import holder
 from leadhand.harness import Owner
@@ -124,5 +125,8 @@ async def released(owner: Owner, caller: Caller, args: Release, *, run_wide: boo
     me, name = caller.actor_id, args.name or args.lease_id
     if not name:
         raise InvalidArguments("name is missing", "Name the lease to release.")
-    await owner.submit(c.ReleaseLease(me, caller.call_id, name, run_wide))
-    return Released(name, released=True, fence=owner.run.live(me).deeds[caller.call_id])
+    events = await owner.submit(c.ReleaseLease(me, caller.call_id, name, run_wide))
+    fences = [event.fence for event in events if isinstance(event, e.LeaseReleased)]
+    # Without the event, this call has released it before its answer was lost.
+    fence = fences[0] if fences else owner.run.has_done(me, caller.call_id)
+    return Released(name, released=True, fence=fence)

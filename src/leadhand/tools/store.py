@@ -237,7 +237,7 @@ async def written(
         if isinstance(event, e.EntryPut):
             return event.path, event.version
     # This call has written it before its answer was lost.
-    return where.path, owner.run.live(me).deeds[caller.call_id]
+    return where.path, owner.run.has_done(me, caller.call_id)
 
 
 async def value_of(owner: Owner, blobs: Blobs, entry: Entry) -> Raw:

@@ -70,14 +70,21 @@ def answer(run: Run, command: c.AnswerApproval, now: Now) -> list[e.Event]:
 
 
 def expire(run: Run, command: c.ExpireApproval, now: Now) -> list[e.Event]:
-    """Answer by the fallback what nobody has answered."""
+    """Answer by the fallback what nobody has answered; with no, where its actor's time is up."""
     if command.approval not in run.questions:
         return []
     actor, found = waiting(run, command.approval)
-    if now.run_ms < found.until:
+    if not is_over(actor, found, now):
         return []
-    approved = found.fallback == "auto_approve"
-    return [answered(actor, found.id, found.call, approved, "nobody answered in time", by="ttl")]
+    approved = found.fallback == "auto_approve" and not actor.final
+    why = "your own time is up" if actor.final else "nobody answered in time"
+    return [answered(actor, found.id, found.call, approved, why, by="ttl")]
+
+
+def is_over(actor: Actor, asked: Approval, now: Now) -> bool:
+    """Whether a question waits no longer: its time, which stands still while its actor is paused,
+    is up, or its actor has only its last answer left."""
+    return actor.final or (actor.paused is None and now.run_ms >= asked.until)
 
 
 def use(run: Run, command: c.UseApproval, now: Now) -> list[e.Event]:
@@ -110,7 +117,9 @@ def waiting(run: Run, name: str) -> tuple[Actor, Approval]:
     if place is None:
         number = name[1:10]
         if number.isdecimal() and 0 < int(number) <= run.asked and name == f"A{int(number)}":
-            raise AlreadyAnswered(f"{name} is not waiting: it was answered, or its actor has ended")
+            raise AlreadyAnswered(
+                f"{name} is not waiting: it was answered, or its actor was ended or reprompted"
+            )
         raise UnknownApproval(f"there is no question {one_line(name, 40)} in this run")
     actor = run.actors[place[0]]
     return actor, actor.approvals[place[1]]
@@ -120,7 +129,7 @@ def check_plan(run: Run, parent: Actor) -> None:
     """Refuse a spawn before a plan was approved, where the operator wants one. Raises
     PlanApprovalRequired."""
     assert run.manifest is not None
-    if run.manifest.approvals.plan_required and not parent.plan_approved and parent.role == "lead":
+    if run.manifest.approvals.plan_required and parent.role == "lead" and not parent.plan_approved:
         raise PlanApprovalRequired()
 
 
@@ -188,10 +197,10 @@ def open_questions(actor: Actor) -> Iterator[Approval]:
 def due(run: Run, actor: Actor, now: Now) -> Iterator[fx.Effect]:
     """Answer by the fallback what has waited long enough."""
     for each in open_questions(actor):
-        if now.run_ms >= each.until:
+        if is_over(actor, each, now):
             yield fx.Submit(c.ExpireApproval(each.id))
 
 
 def timers(actor: Actor) -> Iterator[int]:
     """When `due` may change by time alone."""
-    return (each.until for each in open_questions(actor))
+    return (each.until for each in open_questions(actor) if actor.paused is None)

@@ -24,7 +24,7 @@ def put(run: Run, command: c.PutEntry, now: Now) -> list[e.Event]:
     actor = run.actors.get(command.actor)
     if actor is None:
         raise Settled(f"{command.actor} has settled")
-    if command.call in actor.deeds:
+    if run.has_done(actor.id, command.call):
         return []
     where = layers.writable(run, actor.id, command.path)
     layer = run.layers.get(where.layer, Layer())
@@ -101,6 +101,4 @@ def evolve_put(run: Run, event: e.EntryPut, at: At) -> None:
     before = layer.entries.get(event.path)
     layer.size += event.size - (before.size if before else 0)
     layer.entries[event.path] = Entry(event.version, at.seq, event.size, event.actor)
-    actor = run.actors.get(event.actor)
-    if actor is not None:
-        actor.deeds[event.call] = event.version
+    run.done(event.actor, event.call, event.version)

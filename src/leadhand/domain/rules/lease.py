@@ -44,7 +44,7 @@ def acquire(run: Run, command: c.AcquireLease, now: Now) -> list[e.Event]:
         ]
     check_held(actor)
     freed = expired(key, lease, now)
-    if not lease.queue and (freed or not lease.holder):
+    if not any(ready(run, lease)) and (freed or not lease.holder):
         return [*freed, granted(actor.id, command.call, key, lease.fence + 1, until)]
     if actor.id in lease.queue:
         raise InvalidArguments(
@@ -136,7 +136,7 @@ def release(run: Run, command: c.ReleaseLease, now: Now) -> list[e.Event]:
     actor = run.actors.get(command.actor)
     if actor is None:
         raise Settled(f"{command.actor} has settled")
-    if command.call in actor.deeds:
+    if run.has_done(actor.id, command.call):
         return []
     key = layers.lease_key(run, actor.id, command.name, command.run_wide)
     lease = run.leases.get(key, Lease())
@@ -151,19 +151,28 @@ def release(run: Run, command: c.ReleaseLease, now: Now) -> list[e.Event]:
 
 
 def grant(run: Run, command: c.GrantLease, now: Now) -> list[e.Event]:
-    """Give a vacant lease to the first who still waits."""
+    """Give a vacant lease to the first who still waits. Who is paused keeps its place, and is
+    passed by."""
     lease = run.leases.get(command.lease)
     if lease is None or lease.holder:
         return []
     events: list[e.Event] = []
-    for actor_id, waiter in lease.queue.items():
-        if now.run_ms < waiter.until and run.actors[actor_id].ending is None:
+    for actor_id, waiter in ready(run, lease):
+        actor = run.actors[actor_id]
+        if now.run_ms < actor.waits[waiter.call].until and actor.ending is None:
             until = now.run_ms + waiter.ttl_secs * 1000
             fence = lease.fence + 1
             events.append(granted(actor_id, waiter.call, command.lease, fence, until))
             break
         events.append(e.LeaseLeft(actor_id, call=waiter.call, lease=command.lease))
     return events
+
+
+def ready(run: Run, lease: Lease) -> Iterator[tuple[ActorId, Waiter]]:
+    """Who waits for a lease and may have it now: who is not paused, in the order of asking."""
+    for actor_id, waiter in lease.queue.items():
+        if run.actors[actor_id].paused is None:
+            yield actor_id, waiter
 
 
 def expire(run: Run, command: c.ExpireLease, now: Now) -> list[e.Event]:
@@ -176,7 +185,7 @@ def evolve_waits(run: Run, event: e.WaitOpened, at: At) -> None:
     """Put who waits for a lease at the end of its queue."""
     if event.lease:
         lease = run.leases[event.lease]
-        lease.queue[event.actor] = Waiter(event.call, event.ttl_secs, event.until)
+        lease.queue[event.actor] = Waiter(event.call, event.ttl_secs)
         mark(run, event.lease, lease)
 
 
@@ -201,7 +210,7 @@ def evolve_renewed(run: Run, event: e.LeaseRenewed, at: At) -> None:
 def evolve_released(run: Run, event: e.LeaseReleased, at: At) -> None:
     """It is free."""
     free(run, run.actors[event.actor], event.lease)
-    run.actors[event.actor].deeds[event.call] = event.fence
+    run.done(event.actor, event.call, event.fence)
 
 
 def evolve_expired(run: Run, event: e.LeaseExpired, at: At) -> None:
@@ -248,9 +257,16 @@ def free(run: Run, actor: Actor, key: str) -> None:
     mark(run, key, lease)
 
 
+def evolve_paused(run: Run, event: e.ActorPaused | e.ActorUnpaused, at: At) -> None:
+    """What the actor waits for is to be granted to others, or to it again."""
+    for wait in run.actors[event.actor].waits.values():
+        if wait.lease:
+            mark(run, wait.lease, run.leases[wait.lease])
+
+
 def mark(run: Run, key: str, lease: Lease) -> None:
     """Keep whether the lease is to be granted."""
-    if lease.queue and not lease.holder:
+    if not lease.holder and any(ready(run, lease)):
         run.vacant[key] = None
     else:
         run.vacant.pop(key, None)

@@ -4,7 +4,7 @@ from leadhand.domain import events as e
 from leadhand.domain.clock import At
 from leadhand.domain.ids import CallId
 from leadhand.domain.state import Actor, Mail, Run
-from leadhand.refusals import InvalidArguments, MailboxFull
+from leadhand.refusals import InvalidArguments, MailboxFull, TurnsExhausted
 
 TEXT_MAX = 16_000
 UNREAD_MAX = 100
@@ -42,10 +42,20 @@ def check_room(actor: Actor) -> None:
         raise MailboxFull(f"{actor.id} has {unread} unread messages (max {UNREAD_MAX})")
 
 
+def check_read(actor: Actor) -> None:
+    """Refuse a message that no call is left to bring. Raises TurnsExhausted."""
+    answering = actor.call is not None and not actor.call.compacts
+    left = actor.turns_max - actor.turns - answering
+    if actor.final_used if actor.final else left <= 0:
+        raise TurnsExhausted(
+            f"{actor.id} has no turn left in which it could read that",
+            "Wait for it to settle; continue_worker (or `leadhand continue`) lets it go on then.",
+        )
+
+
 def sent(run: Run, by: str, call: CallId) -> bool:
     """Whether this tool call has sent its message already, before its process died."""
-    tool = run.open_tool(by, call)
-    return tool is not None and tool.done
+    return run.has_done(by, call) > 0
 
 
 def evolve_sent(run: Run, event: e.MessageSent, at: At) -> None:

@@ -9,7 +9,7 @@ from leadhand.domain import commands as c
 from leadhand.domain import effects as fx
 from leadhand.domain import events as e
 from leadhand.domain.clock import At, Now
-from leadhand.domain.state import Actor, Pause, Run
+from leadhand.domain.state import Actor, Approval, Pause, Run, Wait
 from leadhand.domain.text import one_line
 from leadhand.refusals import Paused, TurnTooLong
 
@@ -78,17 +78,19 @@ def evolve_paused(run: Run, event: e.ActorPaused, at: At) -> None:
 
 
 def evolve_unpaused(run: Run, event: e.ActorUnpaused, at: At) -> None:
-    """The actor's own time goes on from where it stood, and so does that of its waits."""
+    """The actor's own time goes on from where it stood, and so does that of its waits and
+    questions."""
     actor = run.actors[event.actor]
     if actor.paused is None:
         return
-    stood = at.now.run_ms - actor.paused.since
+    now_ms, since = at.now.run_ms, actor.paused.since
     actor.paused = None
     run.paused -= 1
     if actor.deadline is not None and not actor.expired:
-        actor.deadline += stood
-    for wait in actor.waits.values():
-        wait.until += stood
+        actor.deadline += now_ms - since
+    still: list[Wait | Approval] = [*actor.waits.values(), *actor.approvals.values()]
+    for each in still:
+        each.until += now_ms - max(since, each.since)
     if actor.deferral is not None and actor.deferral.why == FROZEN:
         actor.deferral = None
     run.done(event.by, event.call)

@@ -46,6 +46,7 @@ def continue_(run: Run, command: c.ContinueActor, now: Now) -> list[e.Event]:
     if command.prompt:
         # To who was asked for, or whoever of its subtree is nearest to it.
         message.check_room(paused[-1])
+        message.check_read(paused[-1])
         events.append(said(paused[-1], command.by, "message", command.prompt, command.call))
     # Last, so that who is to go on finds its message.
     events += [e.ActorUnpaused(each.id, by=command.by, call=command.call) for each in paused]
@@ -140,6 +141,7 @@ def send(run: Run, command: c.SendMessage, now: Now) -> list[e.Event]:
         raise ToolNotAllowed("a run of tasks has no session to send to", "Name one of its tasks.")
     for each in chosen:
         message.check_room(each)
+        message.check_read(each)
     return [said(each, command.by, "message", command.text, command.call) for each in chosen]
 
 

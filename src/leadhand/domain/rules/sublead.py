@@ -15,7 +15,7 @@ from leadhand.domain.ids import ActorId, CallId, depth, sublead_id
 from leadhand.domain.manifest import BASE, LEAD_TOOLS, Manifest, Settings, Subleads, layered
 from leadhand.domain.money import show
 from leadhand.domain.prices import price_of
-from leadhand.domain.rules import budget, caps, kv
+from leadhand.domain.rules import approval, budget, caps, kv
 from leadhand.domain.rules.spawn import LEAD_TURNS, already, check_tools, wide_of, with_limit
 from leadhand.domain.state import Actor, Run
 from leadhand.domain.text import one_line
@@ -58,6 +58,7 @@ def spawn(run: Run, command: c.SpawnSublead, now: Now) -> list[e.Event]:
         return []
     try:
         within = caps.check_sublead(run, parent)
+        approval.check_plan(run, parent)
         spawned = made(run, parent, command, within, now)
         return [spawned, *entries(command, spawned.actor)]
     except Refused as refusal:

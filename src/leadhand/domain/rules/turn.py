@@ -169,7 +169,6 @@ def evolve_recorded(run: Run, event: e.TurnRecorded, at: At) -> None:
         actor.last_words = one_line(event.words)
     if event.intents:
         actor.last_step = one_line(event.intents[-1].step or event.intents[-1].tool, 100)
-    actor.deeds = {}
 
 
 def evolve_returned(run: Run, event: e.ToolReturned, at: At) -> None:
@@ -177,4 +176,3 @@ def evolve_returned(run: Run, event: e.ToolReturned, at: At) -> None:
     actor = run.actors[event.actor]
     actor.tools.pop(event.call, None)
     actor.waits.pop(event.call, None)
-    actor.deeds.pop(event.call, None)
