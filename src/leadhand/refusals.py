@@ -61,6 +61,13 @@ class OutsideClaim(Refused):
     default_next_step = "Write only what your claim names; say in your report what else is needed."
 
 
+class OutsidePlan(Refused):
+    """The path is outside the plan that was approved."""
+
+    code = "outside_plan"
+    default_next_step = "Write only what the plan names; a lead may propose another plan."
+
+
 class WriteClaimOverlaps(Refused):
     """Another live worker may write the same files."""
 

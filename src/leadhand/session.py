@@ -330,7 +330,10 @@ class Session:
         """The actor as who makes one tool call."""
         run, folders = self.h.owner.run, (self.h.transcripts, self.h.worktrees)
         readable = (*self.caller.readable, *reach.readable(run, self.actor, *folders))
-        return msgspec.structs.replace(self.caller, call_id=CallId(use.id), readable=readable)
+        plan = reach.bound(run, self.actor, self.h.worktrees)
+        return msgspec.structs.replace(
+            self.caller, call_id=CallId(use.id), readable=readable, plan=plan
+        )
 
     def returned(self, result: ToolResult) -> None:
         """Keep a result for the next admission."""

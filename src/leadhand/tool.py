@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from leadhand.domain.ids import ActorId, CallId
 from leadhand.domain.outcomes import Role as Role
+from leadhand.domain.questions import Bound
 from leadhand.processes import Processes
 
 LEADS: frozenset[Role] = frozenset({"lead", "sublead"})
@@ -34,7 +35,8 @@ class Caller(Struct, frozen=True):
     may touch (root first). readable: further directories and files that they may only read.
     env: the whole environment of its child processes, without keys. allow_hosts: what it may
     fetch from beside public hosts, as the manifest says it. writes: globs of what it may write
-    below its root and nothing else, where it claims any; status_file: beside them.
+    below its root and nothing else, where it claims any; status_file: beside them. plan: that it
+    may not write beside, if one was approved.
     """
 
     actor_id: ActorId
@@ -49,6 +51,7 @@ class Caller(Struct, frozen=True):
     allow_hosts: tuple[str, ...] = ()
     writes: tuple[str, ...] = ()
     status_file: Path | None = None
+    plan: Bound | None = None
 
 
 Handler = Callable[[Caller, Any], Awaitable[Any]]

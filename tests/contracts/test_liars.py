@@ -238,8 +238,8 @@ def test_who_writes_outside_its_claim_is_told_at_once_and_may_undo_it(tmp_path: 
     )
     assert told.verdict == ("Success", "verified"), told.failing
     first, *later = told.seen
-    assert "You have changed what you do not claim: other.md" in first
-    assert not any("do not claim" in text for text in later)
+    assert "You have changed what you may not: other.md" in first
+    assert not any("what you may not" in text for text in later)
     store = SqliteStore(tmp_path / "runs")
     events = asyncio.run(stamped(store, told.result.run_id))
     (found,) = [each for each in events if isinstance(each, e.DriftFound)]

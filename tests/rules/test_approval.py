@@ -6,7 +6,8 @@ from leadhand.domain import commands as c
 from leadhand.domain import events as e
 from leadhand.domain.ids import ROOT, ActorId, CallId
 from leadhand.domain.manifest import ApprovalFallback, ApprovalPolicy, Approvals, Subleads
-from leadhand.domain.questions import Question
+from leadhand.domain.questions import Bound, Question, binding
+from leadhand.domain.rules.approval import plan_of
 from leadhand.refusals import (
     AlreadyAnswered,
     PlanApprovalRequired,
@@ -327,3 +328,65 @@ def test_an_approved_plan_stays_approved_when_the_run_is_taken_up_again() -> Non
     one.do(c.OwnRun(2, "test"))
     one.do(c.ReopenRun())
     assert one.spawn() == "root/W1"
+
+
+def planning(one: World, resources: tuple[str, ...], actor: str = ROOT, call: str = "plan") -> None:
+    """Have a plan approved that names these resources."""
+    one.turn(actor, intents=(intent(call, "keyed", "propose_plan"),))
+    question = Question("plan")
+    asked = c.AskApproval(
+        ActorId(actor), CallId(call), question, "a plan", "{}", resources=resources
+    )
+    (event,) = one.do(asked)
+    assert isinstance(event, e.ApprovalAsked)
+    one.do(c.AnswerApproval(event.approval, True))
+    returned(one, actor, call)
+
+
+def test_an_approved_plan_binds_its_lead_and_all_below_it() -> None:
+    one = World(subleads=Subleads(max_depth=3), budget_nanousd=100_000_000)
+    first = one.sublead()
+    worker = one.spawn(parent=first)
+    assert plan_of(one.run, worker) is None
+    planning(one, ("src/**",))
+    assert plan_of(one.run, ROOT) == plan_of(one.run, worker) == (ROOT, ("src/**",))
+    planning(one, ("docs/**",), actor=first, call="own")
+    assert plan_of(one.run, worker) == plan_of(one.run, first) == (first, ("docs/**",))
+    assert one.refolded() == one.run
+
+
+def test_a_plan_that_names_no_path_binds_nothing_and_a_later_one_replaces_it() -> None:
+    one = world()
+    planning(one, ("src/**",))
+    planning(one, (), call="another")
+    assert one.actor().plan == ()
+    assert plan_of(one.run, ROOT) is None
+
+
+def test_a_plan_that_was_not_approved_binds_nobody() -> None:
+    one = world()
+    one.turn(intents=(intent("plan", "keyed"),))
+    one.do(c.AskApproval(ROOT, CallId("plan"), Question("plan"), "?", resources=("src/**",)))
+    one.do(c.AnswerApproval("A1", False))
+    assert plan_of(one.run, ROOT) is None
+
+
+@pytest.mark.parametrize(
+    ("below", "inside", "outside"),
+    [
+        ("", ["src/a.py", "src/deep/b.py", "README.md", "./src/a"], ["tests/a.py", "../src/a.py"]),
+        ("src", ["a.py", "deep/b.py", "../README.md"], ["../tests/a.py", "../../src/a.py"]),
+        (None, [], ["src/a.py"]),
+    ],
+)
+def test_a_plan_lets_write_what_it_names(
+    below: str | None, inside: list[str], outside: list[str]
+) -> None:
+    plan = Bound(("src/**", "README.md"), below)
+    assert all(plan.lets(path) for path in inside)
+    assert not any(plan.lets(path) for path in outside)
+
+
+def test_what_is_said_in_words_is_no_path() -> None:
+    said = ["src/**", "./a.md", "the npm registry", "", "/etc/passwd", "x" * 301, "a\nb"]
+    assert binding(said) == ("src/**", "a.md")

@@ -30,7 +30,7 @@ from leadhand.workspace import root_of
 
 OUTPUT_KEEP_BYTES = 65_536
 DRIFTED = (
-    "\n[You have changed what you do not claim: {}. That refutes your work unless you undo it.]"
+    "\n[You have changed what you may not: {}. Undo it: what you do not claim refutes your work.]"
 )
 USERS_OWN = ("GIT_CONFIG_GLOBAL", "XDG_CONFIG_HOME")
 
@@ -82,7 +82,8 @@ class Checker:
         """What is to be told after a tool call of who claims what it writes: which files are
         changed beside that. Nothing is undone."""
         workspace = self._owner.run.workspaces.get(caller.actor_id)
-        if not caller.writes or workspace is None or not may_drift(tool):
+        bound = caller.writes or caller.plan is not None
+        if not bound or workspace is None or not may_drift(tool):
             return ""
         git = self._git(caller.actor_id)
         try:
@@ -90,7 +91,10 @@ class Checker:
         except WorkspaceError:
             # The check at its end says what is wrong.
             return ""
-        outside = drift.outside(found, workspace.inner, caller.writes)[:DRIFT_MAX]
+        outside = drift.outside(found, workspace.inner, caller.writes) if caller.writes else []
+        if caller.plan is not None:
+            outside += drift.unplanned(found, workspace.inner, caller.plan)
+        outside = [*dict.fromkeys(outside)][:DRIFT_MAX]
         if not outside:
             return ""
         drifted = c.RecordDrift(caller.actor_id, caller.call_id, tuple(outside))

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from leadhand.domain.globs import unclaimed
+from leadhand.domain.questions import Bound
 from leadhand.domain.state import Workspace
 from leadhand.git import Git, printable
 
@@ -41,3 +42,13 @@ def outside(paths: Sequence[str], inner: str, writes: Sequence[str]) -> list[str
     beside = [path for path in paths if not path.startswith(prefix)]
     below = [path.removeprefix(prefix) for path in paths if path.startswith(prefix)]
     return beside + [f"{prefix}{path}" for path in unclaimed(writes, below)]
+
+
+def unplanned(paths: Sequence[str], inner: str, plan: Bound) -> list[str]:
+    """The paths that an approved plan does not let the actor write."""
+    prefix = f"{inner}/" if inner else ""
+    return [
+        path
+        for path in paths
+        if not (path.startswith(prefix) and plan.lets(path.removeprefix(prefix)))
+    ]

@@ -56,7 +56,7 @@ class Record(Struct):
     subleads_spawned: int = 0
     read_down: bool = False
     env: dict[str, str] = {}
-    plan_approved: bool = False
+    plan: tuple[str, ...] | None = None
 
 
 # --- approval
@@ -73,7 +73,7 @@ class Answer(Struct):
 
 class Approval(Struct):
     """A question of an actor, until the call that asked it has returned. since, until: run_ms.
-    used: what was approved has begun."""
+    used: what was approved has begun. resources: globs, of a plan."""
 
     id: str
     actor: ActorId
@@ -88,6 +88,7 @@ class Approval(Struct):
     fallback: str
     answer: Answer | None = None
     used: bool = False
+    resources: tuple[str, ...] = ()
 
 
 # --- budget
@@ -210,7 +211,7 @@ class Actor(Struct):
     end. leases: the keys of those it holds. max_workers, read_down,
     env: of a sub-lead, as in `ActorSpawned`. workers_live: its own. subleads_spawned: ever.
     halting: why its session is to be stopped before anything else of it starts. denied: who said no
-    to its last question."""
+    to its last question. plan: globs of what its approved plan writes, below its directory."""
 
     id: ActorId
     parent: ActorId
@@ -256,7 +257,7 @@ class Actor(Struct):
     leases: dict[str, None] = field(default_factory=dict)
     approvals: dict[CallId, Approval] = field(default_factory=dict)
     denied: str = ""
-    plan_approved: bool = False
+    plan: tuple[str, ...] | None = None
     mail: list[Mail] = field(default_factory=list)
     message_count: int = 0
     live_children: list[ActorId] = field(default_factory=list)

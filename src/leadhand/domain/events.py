@@ -104,7 +104,7 @@ class ExitLate(Event, frozen=True):
 
 class ApprovalAsked(Event, frozen=True):
     """The operator was asked. approval: its id in this run. details: what is asked for, as JSON.
-    until: run_ms, when the fallback answers."""
+    until: run_ms, when the fallback answers. resources: globs of what a plan writes."""
 
     approval: str = ""
     call: CallId = CallId("")
@@ -113,6 +113,7 @@ class ApprovalAsked(Event, frozen=True):
     details: str = ""
     until: int = 0
     fallback: ApprovalFallback = "auto_reject"
+    resources: tuple[str, ...] = ()
 
 
 class ApprovalAnswered(Event, frozen=True):

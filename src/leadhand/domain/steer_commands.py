@@ -15,8 +15,8 @@ from leadhand.domain.questions import Question
 
 
 class AskApproval(Struct, frozen=True, tag=True):
-    """Ask the operator. details: what is asked for, as JSON. digest: of the tool and its arguments.
-    resources: globs of what an approved plan may write; None where this is no plan."""
+    """Ask the operator. details: what is asked for, as JSON. resources: globs of what a plan
+    writes."""
 
     actor: ActorId
     call: CallId
@@ -25,6 +25,7 @@ class AskApproval(Struct, frozen=True, tag=True):
     details: str = ""
     ttl_secs: int | None = None
     fallback: ApprovalFallback | None = None
+    resources: tuple[str, ...] = ()
 
 
 class AnswerApproval(Struct, frozen=True, tag=True):

@@ -10,7 +10,7 @@ from leadhand.domain import commands as c
 from leadhand.domain.manifest import ApprovalFallback
 from leadhand.domain.money import from_usd
 from leadhand.domain.outcomes import Role
-from leadhand.domain.questions import Question
+from leadhand.domain.questions import Question, binding
 from leadhand.harness import Owner
 from leadhand.refusals import InvalidArguments
 from leadhand.tool import LEADS, Caller, Tool
@@ -23,8 +23,8 @@ Lines = Annotated[list[Annotated[str, Meta(max_length=2_000)]], Meta(max_length=
 
 
 class Plan(Struct, frozen=True, forbid_unknown_fields=True):
-    """What is to be done. resources: what it reads, changes or uses; risks: what may go wrong;
-    rollback: how it is undone."""
+    """What is to be done. resources: what is written, as paths or globs below your directory, which
+    then binds you and your workers; what is said in words binds nothing."""
 
     summary: Text
     rationale: Annotated[str, Meta(max_length=8_000)] = ""
@@ -106,10 +106,15 @@ def approval_tools(owner: Owner) -> list[Tool]:
         elif args.cost_estimate is not None:
             category = "cost"
         question = Question(category, tool=args.tool_name, cost_nanousd=cost)
-        return await put(owner, caller, question, args.summary, args, args.ttl_secs, args.fallback)
+        resources = binding(args.plan.resources) if args.plan else ()
+        ttl_secs, fallback = args.ttl_secs, args.fallback
+        return await put(owner, caller, question, args.summary, args, ttl_secs, fallback, resources)
 
     async def propose_plan(caller: Caller, args: ProposePlan) -> Answered:
-        return await put(owner, caller, Question("plan"), args.plan.summary, args)
+        resources = binding(args.plan.resources)
+        return await put(
+            owner, caller, Question("plan"), args.plan.summary, args, resources=resources
+        )
 
     return [
         Tool(
@@ -142,6 +147,7 @@ async def put(
     args: Struct,
     ttl_secs: int | None = None,
     fallback: ApprovalFallback | None = None,
+    resources: tuple[str, ...] = (),
 ) -> Answered:
     """Ask a question and wait for its answer; the same call asks it once."""
     details = msgspec.json.encode(args, order="deterministic")
@@ -149,7 +155,14 @@ async def put(
     asked = msgspec.structs.replace(question, digest=digest)
     await owner.submit(
         c.AskApproval(
-            caller.actor_id, caller.call_id, asked, summary, details.decode(), ttl_secs, fallback
+            caller.actor_id,
+            caller.call_id,
+            asked,
+            summary,
+            details.decode(),
+            ttl_secs,
+            fallback,
+            resources,
         )
     )
     answer = await answered(owner, caller)

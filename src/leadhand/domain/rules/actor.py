@@ -189,7 +189,7 @@ def evolve_settled(run: Run, event: e.ActorSettled, at: At) -> None:
         read_down=actor.read_down,
         env=actor.env,
         duty=actor.duty,
-        plan_approved=actor.plan_approved,
+        plan=actor.plan,
         outcome=event.outcome,
     )
 
@@ -237,7 +237,7 @@ def evolve_continued(run: Run, event: e.ActorContinued, at: At) -> None:
         env=record.env,
         settings=lean(settings),
         duty=contract.renewed(record.duty),
-        plan_approved=record.plan_approved,
+        plan=record.plan,
     )
     run.actors[actor.id] = actor
     caps.count_live(run, actor, 1)

@@ -9,7 +9,7 @@ from leadhand.domain import commands as c
 from leadhand.domain import effects as fx
 from leadhand.domain import events as e
 from leadhand.domain.clock import At, Now
-from leadhand.domain.ids import CallId
+from leadhand.domain.ids import ActorId, CallId, parent_id
 from leadhand.domain.manifest import ApprovalPolicy
 from leadhand.domain.rules import policy
 from leadhand.domain.state import Actor, Answer, Approval, Run
@@ -25,6 +25,7 @@ from leadhand.refusals import (
 # Questions of one actor that wait at the same time.
 WAITING_MAX = 100
 COMMENT_MAX = 4_000
+RESOURCES_MAX = 200
 
 
 def ask(run: Run, command: c.AskApproval, now: Now) -> list[e.Event]:
@@ -51,6 +52,7 @@ def ask(run: Run, command: c.AskApproval, now: Now) -> list[e.Event]:
         question=command.question,
         summary=command.summary,
         details=command.details,
+        resources=command.resources[:RESOURCES_MAX],
         until=now.run_ms + ttl_secs * 1000,
         fallback=command.fallback or rule.fallback,
     )
@@ -129,8 +131,20 @@ def check_plan(run: Run, parent: Actor) -> None:
     """Refuse a spawn before a plan was approved, where the operator wants one. Raises
     PlanApprovalRequired."""
     assert run.manifest is not None
-    if run.manifest.approvals.plan_required and parent.role == "lead" and not parent.plan_approved:
+    if run.manifest.approvals.plan_required and parent.role == "lead" and parent.plan is None:
         raise PlanApprovalRequired()
+
+
+def plan_of(run: Run, actor_id: ActorId) -> tuple[ActorId, tuple[str, ...]] | None:
+    """The approved plan that an actor may not write beside, and whose it is: its own, or that of
+    the nearest lead above it; None where there is none, or it names no paths."""
+    at: ActorId | None = actor_id
+    while at is not None:
+        one = run.actors.get(at) or run.records.get(at)
+        if one is not None and one.plan:
+            return at, one.plan
+        at = parent_id(at)
+    return None
 
 
 def settling(actor: Actor, status: e.Status) -> e.Status:
@@ -156,6 +170,7 @@ def evolve_asked(run: Run, event: e.ApprovalAsked, at: At) -> None:
         since=at.now.run_ms,
         until=event.until,
         fallback=event.fallback,
+        resources=event.resources,
     )
 
 
@@ -168,7 +183,7 @@ def evolve_answered(run: Run, event: e.ApprovalAnswered, at: At) -> None:
     found.answer = Answer(event.approved, event.by, comment, event.edited_summary)
     actor.denied = "" if event.approved else event.by
     if event.approved and found.category == "plan":
-        actor.plan_approved = True
+        actor.plan = found.resources
 
 
 def evolve_used(run: Run, event: e.ApprovalUsed, at: At) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from leadhand.domain.globs import claimed
-from leadhand.refusals import OutsideClaim, OutsideWorkspace, ToolFailed
+from leadhand.refusals import OutsideClaim, OutsidePlan, OutsideWorkspace, ToolFailed
 from leadhand.tool import Caller
 
 _DELETED = " (deleted)"
@@ -76,11 +76,16 @@ def check(caller: Caller, real: Path, asked: str, *, write: bool = False) -> Non
 
 
 def check_claim(caller: Caller, real: Path, asked: str) -> None:
-    """Raise OutsideClaim where the caller claims what it writes, and `real` is none of it."""
-    if not caller.writes or real == caller.status_file:
+    """Raise OutsideClaim where the caller claims what it writes, and `real` is none of it;
+    OutsidePlan where it is not in the approved plan."""
+    if real == caller.status_file:
         return
     root = Path(os.path.realpath(caller.root))
-    if real.is_relative_to(root) and claimed(caller.writes, str(real.relative_to(root))):
+    inside = str(real.relative_to(root)) if real.is_relative_to(root) else None
+    if caller.plan is not None and (inside is None or not caller.plan.lets(inside)):
+        planned = ", ".join(shown(each) for each in caller.plan.resources[:_CLAIMS_SHOWN])
+        raise OutsidePlan(f"{shown(asked)} is not in the plan that was approved: {planned}.")
+    if not caller.writes or (inside is not None and claimed(caller.writes, inside)):
         return
     claims = ", ".join(shown(each) for each in caller.writes[:_CLAIMS_SHOWN])
     raise OutsideClaim(f"{shown(asked)} is not among what you may write: {claims}.")
