@@ -126,6 +126,9 @@ def row(each: Branch, *, labels: bool, turns: bool, numbers: bool) -> list[Text]
 def footer(seen: Tree) -> str:
     """What holds for the whole run."""
     parts = [] if seen.parked_ms is None else [f"parked for {span(seen.parked_ms)} more"]
+    if seen.questions:
+        questions = counted(seen.questions, "question")
+        parts.append(f"{questions} for you: leadhand approvals {seen.run_id}")
     parts += [counted(seen.subleads, "sub-lead")] if seen.subleads else []
     parts += [
         f"{counted(seen.spawned, 'worker')} spawned",
