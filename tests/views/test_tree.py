@@ -1,6 +1,5 @@
 """Tree: who works in a run, what each does, and what it all has cost, in the rows there are."""
 
-from leadhand.cli.screen import footer
 from leadhand.domain import commands as c
 from leadhand.domain.ids import ROOT
 from leadhand.domain.manifest import Subleads
@@ -150,5 +149,6 @@ def test_who_asks_the_operator_shows_the_question_and_the_tree_counts_it() -> No
     run.do(c.AskApproval(worker, next(iter(run.actor(worker).tools)), question, "git push"))
     seen = tree(run.run, run.now)
     assert seen.branches[1].step == "asks you A1: git push"
-    assert seen.questions == 1
-    assert footer(seen).startswith("1 question for you: leadhand approvals run · ")
+    assert (seen.questions, seen.paused) == (1, 0)
+    run.do(c.PauseActor(worker))
+    assert tree(run.run, run.now).paused == 1

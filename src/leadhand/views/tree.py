@@ -38,7 +38,7 @@ class Tree(Struct, frozen=True):
     live: workers, of whom the leads that there are may have max_workers. grace_ms: what is left for
     wrapping up while the run drains; None where it does not. parked_ms: how long it stays parked, 0
     where nobody knows; None where it is not. subleads: ever spawned.
-    questions: how many wait for the operator."""
+    questions: how many wait for the operator; paused: how many actors do."""
 
     run_id: str
     status: str
@@ -54,6 +54,7 @@ class Tree(Struct, frozen=True):
     parked_ms: int | None = None
     subleads: int = 0
     questions: int = 0
+    paused: int = 0
 
 
 def tree(run: Run, now: Now, rows: int = 1_000) -> Tree:
@@ -80,6 +81,7 @@ def tree(run: Run, now: Now, rows: int = 1_000) -> Tree:
         parked_ms=max(0, run.parked.until - now.wall_ms) if run.parked else None,
         subleads=subleads,
         questions=len(run.questions),
+        paused=run.paused,
     )
 
 
