@@ -185,7 +185,9 @@ class Settled(Refused):
     """the actor or run has already settled"""
 
     code = "settled"
-    default_next_step = "Its result stands; list_workers shows how everyone settled."
+    default_next_step = (
+        "Its result stands; list_workers (or `leadhand why RUN`) shows how everyone settled."
+    )
 
 
 class NamespaceDenied(Refused):

@@ -70,6 +70,15 @@ def test_the_tree_shows_who_does_what_and_what_it_costs() -> None:
     assert foot == "2 workers spawned · 1 of 3 live · $0.0002 / $5.00 · 1:05 · run run"
 
 
+def test_what_the_operator_is_to_do_stands_below_the_tree() -> None:
+    run = busy()
+    out = io.StringIO()
+    needed = ["1 question waits for your answer: `leadhand approvals run`"]
+    console = Console(file=out, width=100, markup=False, highlight=False, emoji=False)
+    console.print(drawn(tree(run.run, run.now), "", 100, needed))
+    assert out.getvalue().splitlines()[-1].rstrip() == needed[0]
+
+
 @pytest.mark.parametrize("columns", [20, 40, 59, 60, 80, 89, 90, 120, 250])
 def test_no_line_is_wider_than_the_terminal_and_none_is_wrapped(columns: int) -> None:
     lines = picture(busy(), columns)

@@ -144,7 +144,7 @@ def test_a_file_may_begin_with_a_byte_order_mark_and_end_lines_as_windows_does(b
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("nowhere.toml", "there is no such file. Check the path of the manifest"),
+        ("nowhere.toml", "there is no such file. Check its path"),
         ("a_file/m.toml", "cannot be read: Not a directory"),
         ("a\0b.toml", "cannot be read: embedded null byte"),
         ("a_loop", "cannot be read: Too many levels of symbolic links"),

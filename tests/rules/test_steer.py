@@ -48,7 +48,11 @@ def test_who_is_paused_already_stays_so() -> None:
     world, one, _ = two()
     world.do(c.PauseActor(one, reason="first"))
     assert world.do(c.PauseActor(one, reason="again")) == []
-    assert world.do(c.PauseActor(one, "freeze")) == []
+    refusal = world.refused(c.PauseActor(one, "freeze"), Paused)
+    assert refusal.message == (
+        "root/W1 is paused already: its session is stopped, so there is nothing to freeze"
+    )
+    assert world.do(c.PauseActor(ROOT, "freeze", subtree=True)) != []
 
 
 @pytest.mark.parametrize(
@@ -96,6 +100,14 @@ def test_a_spawn_that_was_under_way_does_not_start_a_worker_in_a_paused_run() ->
 
 
 # --- continue
+
+
+def test_a_continue_that_was_under_way_does_not_start_a_stint_in_a_paused_run() -> None:
+    world, one, _ = two()
+    world.exit(one)
+    world.do(c.PauseActor(ROOT))
+    world.refused(c.ContinueActor(one, by=ROOT, call=CallId("c1")), Paused)
+    assert kinds(world.do(c.ContinueActor(one)))[0] == "ActorContinued"
 
 
 def test_who_is_not_paused_is_not_continued() -> None:

@@ -9,7 +9,18 @@ from msgspec.structs import replace
 from leadhand.domain import ledger
 from leadhand.domain.contract import CHECKS_SECS
 from leadhand.domain.ids import ROOT
-from leadhand.domain.manifest import Agent, HouseRules, Lead, Manifest, Settings, Subleads, Task
+from leadhand.domain.manifest import (
+    Agent,
+    ApprovalPolicy,
+    Approvals,
+    HouseRules,
+    Lead,
+    Manifest,
+    PolicyAction,
+    Settings,
+    Subleads,
+    Task,
+)
 from leadhand.domain.money import NANO, Price
 from leadhand.domain.prices import TABLE
 from leadhand.views.forecast import TOOLS_BYTES, Forecast, forecast
@@ -72,10 +83,21 @@ def test_every_wait_has_its_bound_and_says_what_happens_then() -> None:
         ("a worker", 1800),
         ("a worker of agent strict", 60),
         ("the checks of a result", CHECKS_SECS),
+        ("a question to you", 600),
         ("a call, for money that others have reserved", 300),
         ("a call, for a provider's limits", 900),
     ]
     assert all(each.then for each in found.waits)
+
+
+def test_a_question_waits_as_long_as_the_most_patient_policy_or_not_at_all() -> None:
+    def secs(*policies: ApprovalPolicy, default: PolicyAction = "block") -> list[int]:
+        asked = msgspec.structs.replace(manifest(), approvals=Approvals(policies, default))
+        return [each.secs for each in seen(asked).waits if each.what == "a question to you"]
+
+    assert secs(ApprovalPolicy("block", ttl_secs=1800)) == [1800]
+    assert secs(ApprovalPolicy("block", ttl_secs=30), default="auto_reject") == [30]
+    assert secs(ApprovalPolicy("auto_approve"), default="auto_reject") == []
 
 
 def test_each_model_has_its_price_or_is_free_since_nobody_prices_it() -> None:

@@ -3,7 +3,7 @@
 from leadhand.domain import commands as c
 from leadhand.domain.ids import ROOT
 from leadhand.domain.state import Run
-from leadhand.views.head import Head, head, head_of, read
+from leadhand.views.head import Head, head, head_of, ran_ms, read
 from tests.rules.world import REPORT
 from tests.views.kit import world
 
@@ -64,3 +64,15 @@ def test_a_head_tells_of_a_drain_a_cancel_and_the_end() -> None:
 
 def test_a_newer_head_is_read_without_what_it_adds() -> None:
     assert read(b'{"status":"running","moons":2}') == Head(status="running")
+
+
+def test_a_run_that_goes_on_has_run_longer_than_when_its_head_was_written() -> None:
+    run = world()
+    found = head_of(run.later(secs=5).run, 10_000)
+    assert ran_ms(found, 17_000) == found.run_ms + 7_000
+    assert ran_ms(found, 3_000) == found.run_ms
+    run.settled()
+    run.exit(final=REPORT)
+    run.perform([])
+    over = head_of(run.run, 10_000)
+    assert ran_ms(over, 17_000) == over.run_ms

@@ -43,3 +43,11 @@ def test_why_says_that_the_operator_is_waited_for_and_what_happens_without_an_an
     assert found.waits_for == "the operator to answer A1: may I fly?"
     assert (found.waiting_ms, found.left_ms) == (60_000, 540_000)
     assert "without an answer it is rejected by its fallback" in found.next
+
+
+def test_the_time_of_a_paused_actors_question_stands_still() -> None:
+    run = world()
+    asking(run, "fly")
+    run.later(secs=60).do(c.PauseActor(ROOT))
+    [found] = inbox(run.run, run.later(secs=60).now, asked(run))
+    assert (found.waiting_ms, found.left_ms) == (120_000, 540_000)

@@ -116,6 +116,7 @@ def test_an_event_of_any_kind_is_told_in_one_line(kind: type[e.Event]) -> None:
         ),
         (e.ChecksRecorded(W1), "nothing was there to be checked"),
         (e.ChecksRecorded(W1, evidence=(HELD, HELD)), "2 checks of its work hold"),
+        (e.ChecksRecorded(W1, evidence=(HELD,)), "1 check of its work holds"),
         (
             e.ChecksRecorded(W1, evidence=(Evidence("writes", "b", ok=False, detail="new"), HELD)),
             "1 of 2 checks fail: writes b: new",

@@ -3,6 +3,7 @@
 from leadhand.domain import commands as c
 from leadhand.domain.ids import ROOT
 from leadhand.domain.manifest import Subleads
+from leadhand.domain.questions import Question
 from leadhand.views.tree import LEAD, SUBLEAD, WORKER, tree
 from tests.rules.world import REPORT
 from tests.views.kit import ESCAPES, asks, world
@@ -138,3 +139,16 @@ def test_who_is_paused_is_shown_with_by_whom_and_for_how_long() -> None:
     run.do(c.RepromptActor(one, "otherwise"))
     (branch,) = [each for each in tree(run.run, run.now).branches if each.id == one]
     assert branch.step == "is interrupted for a new prompt"
+
+
+def test_who_asks_the_operator_shows_the_question_and_the_tree_counts_it() -> None:
+    run = world()
+    worker = run.spawn()
+    asks(run, worker, "Bash git push", tool="Bash")
+    question = Question("tool_use", "Bash")
+    run.do(c.AskApproval(worker, next(iter(run.actor(worker).tools)), question, "git push"))
+    seen = tree(run.run, run.now)
+    assert seen.branches[1].step == "asks you A1: git push"
+    assert (seen.questions, seen.paused) == (1, 0)
+    run.do(c.PauseActor(worker))
+    assert tree(run.run, run.now).paused == 1

@@ -5,9 +5,10 @@ from typing import Any
 from leadhand.domain import commands as c
 from leadhand.domain import events as e
 from leadhand.domain.ids import ROOT, ActorId, CallId
+from leadhand.domain.questions import Question
 from leadhand.refusals import MaxWorkersExceeded
 from leadhand.views import why, why_run
-from tests.rules.world import World
+from tests.rules.world import World, intent
 from tests.views.kit import asks, scene, world
 
 TIMED: dict[str, Any] = {"timeout_secs": 600}
@@ -87,6 +88,34 @@ def test_one_that_is_paused_says_by_whom_and_how_it_goes_on() -> None:
     run.do(c.PauseActor(worker, "cancel"))
     assert of(run, worker).state == "paused"
     assert of(run, worker, held="").state == "interrupted"
+
+
+def asked_about(run: World, actor: str) -> CallId:
+    """A call of effects that waits for the operator."""
+    run.turn(actor, intents=(intent("push", "effects", "Bash"),))
+    question = Question("tool_use", "Bash")
+    run.do(c.AskApproval(ActorId(actor), CallId("push"), question, "git push", ttl_secs=60))
+    return CallId("push")
+
+
+def test_one_that_is_paused_says_what_it_has_asked_and_that_it_can_be_answered() -> None:
+    run = world()
+    worker = run.spawn(**TIMED)
+    asked_about(run, worker)
+    run.later(secs=20).do(c.PauseActor(worker))
+    found = said(of(run.later(secs=100), worker))
+    assert "It has asked the operator (A1: git push), who may answer now" in found
+    assert "stands still, with 40 s left" in found
+
+
+def test_a_call_that_was_only_asked_about_is_not_said_to_be_interrupted() -> None:
+    run = world()
+    worker = run.spawn(**TIMED)
+    call = asked_about(run, worker)
+    assert "outcome" not in said(of(run, worker, held=""))
+    run.do(c.AnswerApproval("A1", True))
+    run.do(c.UseApproval(worker, call))
+    assert "outcome of the open tool call is unknown" in said(of(run, worker, held=""))
 
 
 def test_one_that_is_interrupted_says_so() -> None:

@@ -1,6 +1,7 @@
 """Standing: how a run stands, from its head and from who holds it; the log is not read."""
 
 import asyncio
+import time
 from collections.abc import Sequence
 
 import msgspec
@@ -55,11 +56,11 @@ async def standing(store: Store, run_id: str) -> Standing:
         brief = head.read(data)
     except msgspec.MsgspecError as error:
         raise StoreError(f"run {run_id} is damaged: its head cannot be read ({error})") from error
-    return of(run_id, brief, held)
+    return of(run_id, brief, held, time.time_ns() // 1_000_000)
 
 
-def of(run_id: str, brief: head.Head, held: str) -> Standing:
-    """How a run stands, from its head and who holds it."""
+def of(run_id: str, brief: head.Head, held: str, wall_ms: int = 0) -> Standing:
+    """How a run stands at this time, from its head and who holds it."""
     status = brief.status or "empty"
     if brief.status == "running" and brief.parked:
         status = "parked"
@@ -72,7 +73,7 @@ def of(run_id: str, brief: head.Head, held: str) -> Standing:
         started_at=iso(brief.started_wall_ms) if brief.started_wall_ms else None,
         finished_at=None if brief.finished_wall_ms is None else iso(brief.finished_wall_ms),
         started_wall_ms=brief.started_wall_ms,
-        ran_ms=brief.run_ms,
+        ran_ms=head.ran_ms(brief, wall_ms) if held else brief.run_ms,
         cost_usd=as_usd(brief.spent),
         budget_usd=as_usd(brief.budget),
         live=brief.live,

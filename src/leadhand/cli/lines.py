@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from leadhand.cli.aside import aside
 from leadhand.cli.events import human
+from leadhand.cli.needs import needs
 from leadhand.engine.log import Stamped
 from leadhand.views.timeline import entry
 from leadhand.wiring import LiveRun
@@ -24,6 +25,10 @@ class Lines:
         self._work = asyncio.Event()
         self._gone = False
         self._take(f"run {live.run_id} in {live.folder.path}")
+        run, run_dir = live.engine.run, live.folder.path.parent
+        waits = needs(live.run_id, run_dir, questions=len(run.questions), paused=run.paused)
+        for each in waits:
+            self._take(each)
         live.engine.listen(self._heard)
 
     async def run(self) -> None:

@@ -1,6 +1,7 @@
 """Screen: the tree of a run on a terminal, drawn anew while it grows."""
 
 import asyncio
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import TextIO
 
@@ -11,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from leadhand.cli.aside import aside
+from leadhand.cli.needs import needs
 from leadhand.domain.money import show
 from leadhand.errors import StoreError
 from leadhand.views.tree import LEAD, Branch, Tree, tree
@@ -29,7 +31,7 @@ class Screen:
     """Draws the tree of a run from what is durable, in a thread of its own."""
 
     def __init__(self, live: LiveRun, stream: TextIO) -> None:
-        self._engine = live.engine
+        self._engine, self._run_dir = live.engine, live.folder.path.parent
         self._console = console = Console(file=stream, markup=False, highlight=False, emoji=False)
         self._message = ""
         self._drawn: tuple[Tree, str, int] | None = None
@@ -57,7 +59,7 @@ class Screen:
         self._message = message
 
     async def _draw(self) -> None:
-        seen = tree(self._engine.run, self._engine.now(), max(3, self._console.height - 5))
+        seen = tree(self._engine.run, self._engine.now(), max(3, self._console.height - 7))
         frame = (in_seconds(seen), self._message, self._console.width)
         if frame == self._drawn:
             return
@@ -65,7 +67,8 @@ class Screen:
         await aside(lambda: self._show(seen))
 
     def _show(self, seen: Tree) -> None:
-        picture = drawn(seen, self._message, self._console.width)
+        needed = needs(seen.run_id, self._run_dir, questions=seen.questions, paused=seen.paused)
+        picture = drawn(seen, self._message, self._console.width, [*needed])
         self._live.update(picture, refresh=True)
 
 
@@ -83,8 +86,8 @@ def in_seconds(seen: Tree) -> Tree:
     )
 
 
-def drawn(seen: Tree, message: str, width: int) -> Group:
-    """The picture of a tree, as wide as the terminal."""
+def drawn(seen: Tree, message: str, width: int, needed: Sequence[str] = ()) -> Group:
+    """The picture of a tree, as wide as the terminal. needed: what its operator is to do."""
     numbers, turns = width >= NUMBERS_WIDTH, width >= TURNS_WIDTH
     labels = width >= LABELS_WIDTH and any(each.label for each in seen.branches)
     grid = Table.grid(padding=(0, 2, 0, 0), expand=True)
@@ -101,6 +104,7 @@ def drawn(seen: Tree, message: str, width: int) -> Group:
     if seen.hidden:
         lines.append(Text(f"  … and {seen.hidden} more", "bright_black"))
     lines.append(Text(footer(seen), "bright_black", no_wrap=True, overflow="ellipsis"))
+    lines += [Text(each, "yellow", no_wrap=True, overflow="ellipsis") for each in needed]
     if message:
         grace = "" if seen.grace_ms is None else f" ({clock(seen.grace_ms)} left)"
         lines.append(Text(message + grace, "yellow"))

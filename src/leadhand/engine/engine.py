@@ -274,7 +274,7 @@ class Engine:
             if batch is None:
                 continue
             self._writing = batch
-            head_bytes = head(self.run)
+            head_bytes = head(self.run, self.now().wall_ms)
             rows = [await self._row(stamped) for stamped in batch.events]
             after = rows[0].seq - 1 if rows else self._last_durable
             await self._store.append(

@@ -111,7 +111,7 @@ def text_of(path: Path) -> str:
         with path.open("rb") as stream:
             data = stream.read(SIZE_MAX + 1)
     except FileNotFoundError as error:
-        raise _error(file, "there is no such file", "Check the path of the manifest") from error
+        raise _error(file, "there is no such file", "Check its path") from error
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise _error(file, f"cannot be read: {reason}") from error

@@ -17,7 +17,7 @@ from leadhand.domain.contract import CHECKS_SECS
 from leadhand.domain.decide import decide
 from leadhand.domain.evolve import evolve
 from leadhand.domain.ids import ROOT, CallId
-from leadhand.domain.manifest import Manifest, Settings, Task
+from leadhand.domain.manifest import APPROVAL_TTL_SECS, Manifest, Settings, Task
 from leadhand.domain.money import NANO, Price, bound, show
 from leadhand.domain.prices import price_of
 from leadhand.domain.rules import pace
@@ -327,6 +327,10 @@ def waits(manifest: Manifest, workers: list[Part], limits_secs: int) -> Iterator
             yield Bound(name, each.timeout_secs, "it settles as TimedOut with what it said last")
     if not manifest.tasks or any(task.contract.demands for task in manifest.tasks):
         yield Bound("the checks of a result", CHECKS_SECS, "what is not checked by then fails")
+    asked = [each.ttl_secs for each in manifest.approvals.policies if each.action == "block"]
+    asked += [APPROVAL_TTL_SECS] if manifest.approvals.default == "block" else []
+    if asked:
+        yield Bound("a question to you", max(asked), "its fallback answers, mostly with no")
     yield Bound(
         "a call, for money that others have reserved",
         estimates.DEFER_MS // 1000,

@@ -11,8 +11,8 @@ from leadhand.domain.text import one_line
 
 class Head(Struct, frozen=True, omit_defaults=True):
     """A run in brief. Money in nano-dollars, times in milliseconds of wall clock. parked: why, if
-    it is; parked_until: 0 where it waits for who resumes it. paused: how many actors are;
-    questions: how many wait for the operator."""
+    it is; parked_until: 0 where it waits for who resumes it. run_ms, wall_ms: when this
+    was written. paused: how many actors are; questions: how many wait for the operator."""
 
     run_id: str = ""
     lead: str = ""
@@ -20,6 +20,7 @@ class Head(Struct, frozen=True, omit_defaults=True):
     started_wall_ms: int = 0
     finished_wall_ms: int | None = None
     run_ms: int = 0
+    wall_ms: int = 0
     spent: int = 0
     budget: int = 0
     live: int = 0
@@ -35,7 +36,7 @@ class Head(Struct, frozen=True, omit_defaults=True):
     preview: str = ""
 
 
-def head_of(run: Run) -> Head:
+def head_of(run: Run, wall_ms: int = 0) -> Head:
     """The run in brief."""
     lead = run.records.get(ROOT)
     return Head(
@@ -45,6 +46,7 @@ def head_of(run: Run) -> Head:
         started_wall_ms=run.started_wall_ms,
         finished_wall_ms=run.finished_wall_ms,
         run_ms=run.run_ms,
+        wall_ms=wall_ms,
         spent=run.spent,
         budget=run.house.budget_nanousd,
         live=len(run.actors),
@@ -61,9 +63,15 @@ def head_of(run: Run) -> Head:
     )
 
 
-def head(run: Run) -> bytes:
-    """The head as it is stored."""
-    return msgspec.json.encode(head_of(run))
+def head(run: Run, wall_ms: int = 0) -> bytes:
+    """The head as it is stored at this time."""
+    return msgspec.json.encode(head_of(run, wall_ms))
+
+
+def ran_ms(found: Head, wall_ms: int) -> int:
+    """How long a run that somebody works on has run by now, whenever its head was written."""
+    goes_on = found.status == "running" and not found.parked and found.wall_ms
+    return found.run_ms + (max(0, wall_ms - found.wall_ms) if goes_on else 0)
 
 
 def read(data: bytes) -> Head:

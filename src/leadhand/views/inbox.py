@@ -8,7 +8,7 @@ from leadhand.domain import events as e
 from leadhand.domain.clock import Now
 from leadhand.domain.ids import ActorId
 from leadhand.domain.money import as_usd
-from leadhand.domain.state import Run
+from leadhand.domain.state import Actor, Approval, Run
 
 
 class Question(Struct, frozen=True, omit_defaults=True):
@@ -29,6 +29,11 @@ class Question(Struct, frozen=True, omit_defaults=True):
     details: str = ""
 
 
+def still(actor: Actor, asked: Approval, now: Now) -> int:
+    """The instant (run_ms) at which the time of a question is: that of a paused actor's stands."""
+    return now.run_ms if actor.paused is None else max(actor.paused.since, asked.since)
+
+
 def inbox(run: Run, now: Now, asked: Mapping[str, e.ApprovalAsked]) -> list[Question]:
     """The questions that wait, the oldest first. asked: the events that ask them, by approval."""
     found = []
@@ -42,7 +47,7 @@ def inbox(run: Run, now: Now, asked: Mapping[str, e.ApprovalAsked]) -> list[Ques
                 category=waits.category,
                 summary=event.summary,
                 waiting_ms=max(0, now.run_ms - waits.since),
-                left_ms=max(0, waits.until - now.run_ms),
+                left_ms=max(0, waits.until - still(actor, waits, now)),
                 fallback=waits.fallback,
                 label=actor.label,
                 tool=waits.tool,

@@ -113,7 +113,8 @@ def found(event: e.ChecksRecorded) -> str:
     if not event.evidence:
         return "nothing was there to be checked"
     if not bad:
-        return f"{counted(len(event.evidence), 'check')} of its work hold"
+        verb = "holds" if len(event.evidence) == 1 else "hold"
+        return f"{counted(len(event.evidence), 'check')} of its work {verb}"
     return f"{len(bad)} of {counted(len(event.evidence), 'check')} fail: {shown(bad[0])}"
 
 

@@ -37,7 +37,8 @@ class Tree(Struct, frozen=True):
     """A run with its branches in the order of their paths. hidden: how many are left out.
     live: workers, of whom the leads that there are may have max_workers. grace_ms: what is left for
     wrapping up while the run drains; None where it does not. parked_ms: how long it stays parked, 0
-    where nobody knows; None where it is not. subleads: ever spawned."""
+    where nobody knows; None where it is not. subleads: ever spawned.
+    questions: how many wait for the operator; paused: how many actors do."""
 
     run_id: str
     status: str
@@ -52,6 +53,8 @@ class Tree(Struct, frozen=True):
     grace_ms: int | None
     parked_ms: int | None = None
     subleads: int = 0
+    questions: int = 0
+    paused: int = 0
 
 
 def tree(run: Run, now: Now, rows: int = 1_000) -> Tree:
@@ -77,6 +80,8 @@ def tree(run: Run, now: Now, rows: int = 1_000) -> Tree:
         grace_ms=max(0, (run.drain_until or 0) - now.run_ms) if draining else None,
         parked_ms=max(0, run.parked.until - now.wall_ms) if run.parked else None,
         subleads=subleads,
+        questions=len(run.questions),
+        paused=run.paused,
     )
 
 

@@ -12,6 +12,7 @@ from leadhand.domain.layers import lease_name
 from leadhand.domain.ledger import free
 from leadhand.domain.money import as_usd, show
 from leadhand.domain.rules.actor import CRASHES_MAX
+from leadhand.domain.rules.approval import open_questions
 from leadhand.domain.state import Actor, Record, Run
 from leadhand.views.waiting import Scene, waits_for
 from leadhand.views.words import (
@@ -65,6 +66,7 @@ def actor(run: Run, actor_id: ActorId, scene: Scene) -> Why:
         f"It waits for {stands.target}{already}.",
         *unowned(run, one, scene),
         f"Next: {stands.next}{within(stands.until, now_ms)}.",
+        *still_asks(one),
         *its_time(run, one, now_ms),
         *its_envelope(run, one),
         *troubles(one, scene),
@@ -109,7 +111,8 @@ def unowned(run: Run, one: Actor, scene: Scene) -> Iterator[str]:
     if one.call is not None:
         bound = show(one.call.bound)
         yield f"Then the call in flight counts as spent ({bound}) and is asked again."
-    if any(tool.effect == "effects" for tool in one.tools.values()):
+    asked = {call for call, each in one.approvals.items() if not each.used}
+    if any(each.effect == "effects" and each.call not in asked for each in one.tools.values()):
         yield "Then its model is told that the outcome of the open tool call is unknown."
 
 
@@ -136,6 +139,18 @@ def its_time(run: Run, one: Actor, now_ms: int) -> Iterator[str]:
         else:
             grace = span(run.house.grace_secs * 1000)
             yield f"{left}; its workers then have {grace} to wrap up, and it has one last turn."
+
+
+def still_asks(one: Actor) -> Iterator[str]:
+    """What a paused actor has asked, beside that it is paused."""
+    if one.paused is None or one.ending is not None:
+        return
+    for each in open_questions(one):
+        left = span(each.until - max(one.paused.since, each.since))
+        yield (
+            f"It has asked the operator ({each.id}: {line(each.summary, 160)}), who may answer "
+            f"now; the time of that stands still, with {left} left."
+        )
 
 
 def its_envelope(run: Run, one: Actor) -> Iterator[str]:

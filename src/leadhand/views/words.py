@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from leadhand.domain.clock import Now
 from leadhand.domain.ids import ActorId, short
 from leadhand.domain.layers import lease_name
+from leadhand.domain.rules.approval import open_questions
 from leadhand.domain.state import Actor, Record, Wait
 from leadhand.domain.text import one_line
 
@@ -125,6 +126,14 @@ def doing(actor: Actor, now: Now) -> str:
     if actor.call is not None:
         after = f" after {line(actor.last_step, 80)}" if actor.last_step else ""
         return f"asks {model_name(actor.model)}{after}"
+    return busy(actor, now)
+
+
+def busy(actor: Actor, now: Now) -> str:
+    """What an actor does between its calls: it waits for an answer or for others, or its tools
+    run."""
+    if asked := next(open_questions(actor), None):
+        return f"asks you {asked.id}: {line(asked.summary, 80)}"
     if actor.waits and len(actor.waits) == len(actor.tools):
         targets = {target for wait in actor.waits.values() for target in wait.targets}
         things = [each for wait in actor.waits.values() for each in awaited(wait)]

@@ -9,18 +9,25 @@ from leadhand.domain.rules import budget, caps, contract, message
 from leadhand.domain.rules import pause as pauses
 from leadhand.domain.rules.actor import cut_short
 from leadhand.domain.state import Actor, Record, Run
-from leadhand.refusals import NotPaused, Settled, ToolNotAllowed, TurnsExhausted, WoundDown
+from leadhand.refusals import NotPaused, Paused, Settled, ToolNotAllowed, TurnsExhausted, WoundDown
 
 
 def pause(run: Run, command: c.PauseActor, now: Now) -> list[e.Event]:
     """Let an actor, or all of its subtree, take no further step. One that is paused already stays
-    so; a frozen one may be paused by cancel. Raises Settled, WoundDown, TurnTooLong."""
+    so; a frozen one may be paused by cancel. Raises Settled, WoundDown, TurnTooLong, Paused."""
+    meant = reached(run, command.actor, subtree=command.subtree)
     chosen = [
         each
-        for each in reached(run, command.actor, subtree=command.subtree)
+        for each in meant
         if each.paused is None or (each.paused.mode, command.mode) == ("freeze", "cancel")
     ]
     if command.mode == "freeze":
+        if not any(each.paused is None or each.paused.mode == "freeze" for each in meant):
+            raise Paused(
+                f"{command.actor} is paused already: its session is stopped, so there is nothing "
+                "to freeze",
+                "It stays paused until it is continued.",
+            )
         for each in chosen:
             pauses.check_freeze(each, now)
     return [
@@ -64,6 +71,8 @@ def another_stint(run: Run, record: Record, command: c.ContinueActor) -> list[e.
     if parent.role == "tasks":
         raise ToolNotAllowed(f"{record.id} was a task: its result stands")
     caps.check_open(run, parent)
+    if command.by == parent.id:
+        caps.check_going(parent)
     if record.role == "sublead":
         check_again(run, record)
     else:
