@@ -95,10 +95,10 @@ async def led(
 
 
 @asynccontextmanager
-async def connected(door: Door, **options: Any) -> AsyncIterator[Client]:
+async def connected(door: Door, *, read: float = 300, **options: Any) -> AsyncIterator[Client]:
     """An MCP client at a door."""
     headers = {"Authorization": f"Bearer {door.token}"}
-    timeout = httpx2.Timeout(30, read=300)
+    timeout = httpx2.Timeout(30, read=read)
     async with (
         httpx2.AsyncClient(headers=headers, timeout=timeout) as http,
         Client(streamable_http_client(door.url, http_client=http), **options) as client,

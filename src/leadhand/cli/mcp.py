@@ -56,11 +56,11 @@ def command(
     run_dir: Path,
     **options: Any,
 ) -> int:
-    """Let an MCP client lead a run, over standard input and output.
+    """Let an MCP client lead a run, within the house rules of a manifest.
 
-    The client gets the tools of a lead, and one more, finish, which ends the run with its report.
-    The house rules of the manifest hold as for any lead; its own turns cost us nothing. Workers
-    have the model that the manifest gives.
+    Over standard input and output the client gets the tools of a lead, and one more, finish, which
+    ends the run with its report. The house rules of the manifest hold as for any lead; its own
+    turns cost us nothing. Workers have the model that the manifest gives.
     """
     if (manifest is None) == (resume is None):
         raise click.UsageError("give either a manifest or --resume RUN")
@@ -69,7 +69,7 @@ def command(
 
     async def led() -> Outcome:
         async with api.open(run_dir) as leadhand:
-            run = await begun(leadhand, manifest, resume, set_, secs)
+            run = await begun(leadhand, manifest, resume, set_, secs, http=http)
             live = run.live
             assert live is not None
             with Signals(live, to_stderr, resume_command(run.id, run_dir)) as signals:
@@ -88,6 +88,8 @@ async def begun(
     resume: str | None,
     set_: Sequence[Option],
     grace_secs: float,
+    *,
+    http: bool,
 ) -> api.RunHandle:
     """The run that the client leads. Raises UsageError where it is led otherwise."""
     if manifest is not None:
@@ -100,7 +102,11 @@ async def begun(
     held = run.live.engine.run.manifest
     if held is None or held.lead.settings.model != outside.MODEL:
         raise UsageError(f"run {run.id} is led by a model; `leadhand resume {run.id}` goes on")
-    run.live.presence.grace_secs = grace_secs
+    presence = run.live.presence
+    presence.grace_secs = grace_secs
+    if not http:
+        # Who started us is there, from the first moment on.
+        presence.seen(ROOT, True)
     return run
 
 
@@ -127,7 +133,6 @@ async def over_stdio(live: wiring.LiveRun, patience: int) -> None:
         from leadhand.mcp.stdio import serve
     except ImportError as error:
         raise UsageError(wiring.NO_MCP) from error
-    live.presence.seen(ROOT, True)
     try:
         await serve(live.desk(patience), ROOT)
     finally:

@@ -44,7 +44,7 @@ class Presence:
     def left(self) -> float:
         """How long it may still stay away."""
         if self._busy:
-            return self.grace_secs
+            return max(1.0, self.grace_secs)
         return self.grace_secs - (time.monotonic() - self._last)
 
     def gone(self) -> None:
