@@ -5,6 +5,7 @@ Law: whose call it is, is what the door says; nothing in a message changes it.
 
 import asyncio
 import secrets
+from collections import defaultdict
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
@@ -59,7 +60,7 @@ class Desk:
         """patience_secs: the longest that a wait holds; None for as long as it is asked to."""
         self.means, self.patience_secs = means, patience_secs
         self._guests: dict[ActorId, Guest] = {}
-        self._opening = asyncio.Lock()
+        self._opening: dict[ActorId, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._leaving = False
 
     async def leave(self) -> None:
@@ -85,7 +86,7 @@ class Desk:
             raise Settled(f"{actor} has settled")
         found = self._guests.get(actor)
         if found is None or found.stint != one.stint:
-            async with self._opening:
+            async with self._opening[actor]:
                 found = self._guests.get(actor)
                 if found is None or found.stint != one.stint:
                     found = self._guests[actor] = await self._opened(actor, one.stint)

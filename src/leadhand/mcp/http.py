@@ -161,7 +161,8 @@ class HttpDoors:
         async with self._starting:
             if self._server is not None:
                 return
-            listening = socket.socket()
+            # asyncio lets small answers go at once only where the socket says that it is TCP's.
+            listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
             listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 listening.bind((HOST, port or self.port))
