@@ -11,6 +11,7 @@ from leadhand.domain.prices import listed, price_of
 from leadhand.domain.state import Run
 from leadhand.domain.text import one_line
 from leadhand.errors import Fault, ManifestError, UsageError
+from leadhand.harnesses import outside
 from leadhand.model import Model
 from leadhand.models import scripted
 from leadhand.workspace import Workspaces
@@ -66,6 +67,23 @@ def models_of(manifest: Manifest) -> list[str]:
     """The models that a manifest names."""
     every = manifest.every_settings()
     return list(dict.fromkeys(settings.model for settings in every if settings.model))
+
+
+def led_outside(manifest: Manifest) -> Manifest:
+    """The manifest with a lead that is an MCP client: its model is nobody's, and workers keep the
+    one that the manifest has. Raises UsageError where there is no lead."""
+    if manifest.tasks:
+        raise UsageError("a run of tasks has no lead: dispatch it, or give the manifest a [lead]")
+    lead, defaults = manifest.lead.settings, manifest.defaults
+    own = replace(lead, model=outside.MODEL)
+    if (lead.use_worktree, defaults.use_worktree) == (None, None):
+        # Its client works where it is, not where we put it.
+        own = replace(own, use_worktree=False)
+    return replace(
+        manifest,
+        lead=replace(manifest.lead, settings=own),
+        defaults=replace(defaults, model=defaults.model or lead.model),
+    )
 
 
 def check_schemas(manifest: Manifest) -> None:

@@ -98,6 +98,10 @@ class ToolRoad(Protocol):
         """The tools as a model sees them."""
         ...
 
+    def find(self, name: str) -> Tool | None:
+        """The tool of a name or an alias, whoever may use it."""
+        ...
+
     def intent(self, use: ToolUse) -> Intent:
         """What a tool call is about to do, as the log keeps it."""
         ...
@@ -117,6 +121,26 @@ class Words:
     def begin(self, actor: ActorId) -> Callable[[str], None]:
         """Begin a turn; gives what takes its words."""
         return lambda text: None
+
+
+class Door(Struct, frozen=True):
+    """Where an actor's session finds its tools over MCP. token: a bearer token, which is the
+    actor's identity and goes into its own environment only."""
+
+    url: str
+    token: str
+
+
+class Doors(Protocol):
+    """What lets sessions outside this process in; see `mcp/`."""
+
+    async def open(self, actor: ActorId) -> Door:
+        """A door of an actor, which opens until `close`; the one that it had is closed."""
+        ...
+
+    def close(self, actor: ActorId) -> None:
+        """Close an actor's door."""
+        ...
 
 
 class Means(Struct, frozen=True):

@@ -3,24 +3,23 @@
 import asyncio
 import zlib
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 import msgspec
 
 from leadhand import reach
 from leadhand.briefing import COMPACT, briefing
+from leadhand.calling import caller_of, calling
 from leadhand.conversation import CUT, Conversation, asking, briefly, summary_of, written_out
 from leadhand.domain import commands as c
 from leadhand.domain import events as e
 from leadhand.domain.estimates import text_tokens
-from leadhand.domain.ids import ActorId, CallId, status_name
+from leadhand.domain.ids import ActorId, CallId
 from leadhand.domain.rules.message import asks_more
 from leadhand.domain.rules.pause import frozen
 from leadhand.domain.state import Actor
 from leadhand.errors import ModelError
 from leadhand.harness import Means, Recorded
 from leadhand.model import Answer, Request, ToolResult, ToolUse, text_of
-from leadhand.processes import clean_environment
 from leadhand.refusals import BudgetExceeded, Refused
 from leadhand.tool import Caller, Tool
 from leadhand.workspace import root_of
@@ -54,25 +53,9 @@ class Session:
         told = reach.told(owner.run, actor, self.tools)
         self.schemas = means.toolbox.schemas(told)
         workspace = owner.run.workspaces.get(actor)
-        source = Path(settings.directory or ".").resolve()
         root = root_of(actor, settings.directory, workspace, means.worktrees)
-        status = owner.run.house.status_dir if spawned.role == "worker" else ""
-        added = (*(settings.add_dirs or ()), *([status] if status else []))
         self.system = briefing(spawned, owner.run.house, told, workspace, root)
-        self.caller = Caller(
-            actor_id=actor,
-            role=spawned.role,
-            call_id=CallId(""),
-            root=root,
-            roots=(root, *(Path(each).resolve() for each in added)),
-            readable=() if root == source else (source,),
-            env=clean_environment(means.environment, settings.env or {}),
-            blobs=means.blobs,
-            allow_hosts=settings.allow_hosts or (),
-            processes=means.processes,
-            writes=spawned.contract.writes,
-            status_file=Path(status) / status_name(actor) if status else None,
-        )
+        self.caller = caller_of(means, spawned)
         tools = _encoder.encode(self.schemas).decode()
         self.fixed_bytes = text_tokens(self.system) + text_tokens(tools)
         self.effort = settings.effort
@@ -328,12 +311,7 @@ class Session:
 
     def calling(self, use: ToolUse) -> Caller:
         """The actor as who makes one tool call."""
-        run, folders = self.h.owner.run, (self.h.transcripts, self.h.worktrees)
-        readable = (*self.caller.readable, *reach.readable(run, self.actor, *folders))
-        plan = reach.bound(run, self.actor, self.h.worktrees)
-        return msgspec.structs.replace(
-            self.caller, call_id=CallId(use.id), readable=readable, plan=plan
-        )
+        return calling(self.h, self.caller, CallId(use.id))
 
     def returned(self, result: ToolResult) -> None:
         """Keep a result for the next admission."""

@@ -9,7 +9,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from leadhand.contracts.checker import CheckedHarness, Checker
 from leadhand.domain import commands as c
@@ -29,7 +29,8 @@ from leadhand.folder import Folder
 from leadhand.freeze import Models, check_places, models_of, placed, priced, with_environment
 from leadhand.gateway.gateway import Gateway
 from leadhand.gateway.pace import Governor
-from leadhand.harness import Means
+from leadhand.harness import Harness, Means
+from leadhand.harnesses import outside
 from leadhand.harnesses.api import ApiHarness
 from leadhand.harnesses.placed import PlacedHarness
 from leadhand.model import Model
@@ -39,6 +40,7 @@ from leadhand.store import Store
 from leadhand.stores.codec import Secrets, secrets_of
 from leadhand.tool import Tool
 from leadhand.tools.call import Toolbox
+from leadhand.tools.finish import finish_tool
 from leadhand.tools.function import missing
 from leadhand.tools.gate import gate
 from leadhand.tools.orchestration import orchestration
@@ -47,6 +49,11 @@ from leadhand.tools.work.web_fetch import Get, web_fetch_tool
 from leadhand.workspace import Workspaces
 from leadhand.workspaces.worktree import Worktrees
 
+if TYPE_CHECKING:
+    from leadhand.mcp.desk import Desk
+    from leadhand.mcp.http import HttpDoors
+
+NO_MCP = "that takes the MCP library: pip install 'leadhand[mcp]'"
 ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"
 
 
@@ -113,6 +120,7 @@ class Clients:
             (scripted.PREFIX + name, None): scripted.ScriptedModel(script)
             for name, script in (scripts or {}).items()
         }
+        self._made[outside.MODEL, None] = scripted.ScriptedModel(outside.nobody)
 
     def of(self, providers: Mapping[str, Provider]) -> Models:
         """Gives each named model of a manifest with these providers. A provider is made, and its
@@ -205,7 +213,10 @@ class LiveRun:
         self.secrets = Secrets(secrets_of(environ))
         self.processes = Processes(run_id, folder.path)
         self.workspaces: Workspaces = Worktrees(run_id, folder, self.processes, environ)
+        self.presence = outside.Presence()
         self.complaint = ""
+        self._desk: Desk | None = None
+        self._doors: HttpDoors | None = None
 
     async def open(self, clock: Clock) -> None:
         """Own the run and fold its log. Raises UsageError where another process owns it."""
@@ -224,6 +235,7 @@ class LiveRun:
         finally:
             letters.cancel()
             await asyncio.gather(letters, return_exceptions=True)
+            await self._close_doors()
             await self.processes.close()
             await projections.close()
             self.complaint = projections.complaint
@@ -239,6 +251,33 @@ class LiveRun:
             )
         return self._conductor
 
+    def desk(self, patience_secs: int | None = None) -> "Desk":
+        """Where sessions outside this process call tools; the same one each time."""
+        if self._desk is None:
+            from leadhand.mcp.desk import Desk
+
+            self.conductor()
+            self._desk = Desk(self._means, patience_secs)
+            if isinstance(self._led, outside.OutsideHarness):
+                self._led.end = self._desk.end
+        return self._desk
+
+    def doors(self, patience_secs: int | None = None) -> "HttpDoors":
+        """The doors of this run over HTTP; the same ones each time. Raises UsageError."""
+        if self._doors is None:
+            try:
+                from leadhand.mcp.http import HttpDoors
+            except ImportError as error:
+                raise UsageError(NO_MCP) from error
+            self._doors = HttpDoors(self.desk(patience_secs), self.secrets, self.presence.seen)
+        return self._doors
+
+    async def _close_doors(self) -> None:
+        if self._desk is not None:
+            await self._desk.leave()
+        if self._doors is not None:
+            await self._doors.stop()
+
     async def _still(self, actor: ActorId, frozen: bool) -> None:
         await (self.processes.freeze(actor) if frozen else self.processes.thaw(actor))
 
@@ -246,7 +285,7 @@ class LiveRun:
         folder = self.folder
         return Checker(self.engine, self.processes, self._environ, folder.worktrees, folder.status)
 
-    def _harness(self, checker: Checker) -> ApiHarness:
+    def _harness(self, checker: Checker) -> Harness:
         engine = self.engine
         tools = [
             *WORK_TOOLS,
@@ -254,21 +293,27 @@ class LiveRun:
             *orchestration(engine, self.folder, self.workspaces, checker.judge),
             *self._own_tools,
         ]
-        if engine.run.manifest is not None:
-            tools += missing(engine.run.manifest.tools, self._own_tools)
-        return ApiHarness(
-            Means(
-                owner=engine,
-                gateway=Gateway(engine, self.models, governor()),
-                toolbox=Toolbox(tools, gate(engine), checker.after),
-                blobs=RunBlobs(self.store, self.run_id, self.secrets),
-                processes=self.processes,
-                environment=dict(self._environ),
-                transcripts=self.folder.transcripts,
-                words=LiveWords(engine.run, self.folder, self.secrets),
-                worktrees=self.folder.worktrees,
-            )
+        manifest = engine.run.manifest
+        led_outside = manifest is not None and manifest.lead.settings.model == outside.MODEL
+        if manifest is not None:
+            tools += missing(manifest.tools, self._own_tools)
+        if led_outside:
+            tools.append(finish_tool(engine))
+        self._means = Means(
+            owner=engine,
+            gateway=Gateway(engine, self.models, governor()),
+            toolbox=Toolbox(tools, gate(engine), checker.after),
+            blobs=RunBlobs(self.store, self.run_id, self.secrets),
+            processes=self.processes,
+            environment=dict(self._environ),
+            transcripts=self.folder.transcripts,
+            words=LiveWords(engine.run, self.folder, self.secrets),
+            worktrees=self.folder.worktrees,
         )
+        self._led: Harness = ApiHarness(self._means)
+        if led_outside:
+            self._led = outside.OutsideHarness(engine, self.presence, self._led)
+        return self._led
 
     async def close(self) -> None:
         """Give the run back."""

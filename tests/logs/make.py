@@ -14,6 +14,7 @@ from msgspec.structs import replace
 
 from leadhand.domain import commands as c
 from leadhand.domain.contract import Contract, Delivery, Evidence, Output
+from leadhand.domain.events import Intent
 from leadhand.domain.evolve import EVOLVE
 from leadhand.domain.ids import ROOT, ActorId, CallId
 from leadhand.domain.manifest import (
@@ -188,6 +189,22 @@ async def with_approvals() -> Memory:
     return await lived("approvals", lead, commands)
 
 
+async def with_outside() -> Memory:
+    """A run that an MCP client led, and from which others were turned away."""
+    call = CallId("toolu_1")
+    commands = (
+        c.BeginTool(ROOT, Intent(call, "spawn_worker", "keyed", "spawn_worker Do it.")),
+        c.SpawnActor(ROOT, call, "Do it."),
+        c.SendMessage(ROOT, "Look here."),
+        c.RecordToolResult(ROOT, call, "{}"),
+        c.DeliverMail(ROOT, (1,)),
+        c.RecordDenial(ActorId(""), "", "it has no token"),
+        c.RecordDenial(WORKER, "spawn_worker", "it is no tool of a worker"),
+        *ended(WORKER),
+    )
+    return await lived("outside", asked_of(Settings(model=UNIT)), commands)
+
+
 # What no simulated run has: a kind of event, and the run that has it.
 SCENES: dict[str, Callable[[], Coroutine[Any, Any, Memory]]] = {
     "WorkspaceMade": with_worktrees,
@@ -195,6 +212,7 @@ SCENES: dict[str, Callable[[], Coroutine[Any, Any, Memory]]] = {
     "ChecksRecorded": with_contracts,
     "ActorSpawned": with_subleads,
     "ApprovalUsed": with_approvals,
+    "ToolBegun": with_outside,
 }
 
 

@@ -14,6 +14,7 @@ VERBS = {
     "validate": "Check a manifest before anything is spent.",
     "resume": "Continue a run that was interrupted, drained, or ran out of budget or time.",
     "status": "How one run stands.",
+    "mcp": "Let an MCP client lead a run, within the house rules of a manifest.",
     "list": "All runs, the latest first.",
     "why": "Why a run or an actor waits, failed or never started.",
     "events": "What happened in a run, event by event.",

@@ -91,6 +91,32 @@ class ConversationCompacted(Event, frozen=True):
     results_max: int = 0
 
 
+# --- outside
+
+
+class ToolBegun(Event, frozen=True):
+    """A session outside this process called a tool; fields as in `Intent`."""
+
+    call: CallId = CallId("")
+    tool: str = ""
+    effect: Literal["reads", "effects", "keyed"] = "effects"
+    step: str = ""
+
+
+class MailDelivered(Event, frozen=True):
+    """Messages went out with the result of a tool call. messages: their numbers."""
+
+    messages: tuple[int, ...] = ()
+
+
+class CallerDenied(Event, frozen=True):
+    """A caller was turned away. actor: whose token it showed; empty where that is not known. tool:
+    what it called, if that is known."""
+
+    tool: str = ""
+    why: str = ""
+
+
 # --- pace
 
 

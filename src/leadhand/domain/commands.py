@@ -167,6 +167,32 @@ class WrapUpActor(Struct, frozen=True, tag=True):
     actor: ActorId
 
 
+# --- outside
+
+
+class BeginTool(Struct, frozen=True, tag=True):
+    """A session outside this process calls a tool."""
+
+    actor: ActorId
+    intent: Intent
+
+
+class DeliverMail(Struct, frozen=True, tag=True):
+    """Messages went out with the result of a tool call, by their numbers."""
+
+    actor: ActorId
+    messages: tuple[int, ...]
+
+
+class RecordDenial(Struct, frozen=True, tag=True):
+    """A caller was turned away. actor: whose token it showed; empty where it showed none that is
+    known."""
+
+    actor: ActorId
+    tool: str
+    why: str
+
+
 # --- spawn
 
 
@@ -312,6 +338,9 @@ Command = (
     | WarnActor
     | ExpireActor
     | WrapUpActor
+    | BeginTool
+    | DeliverMail
+    | RecordDenial
     | CancelWorkers
     | ChangeHouse
     | PutEntry

@@ -16,6 +16,7 @@ from leadhand.domain.rules import (
     house,
     kv,
     lease,
+    outside,
     pace,
     paths,
     policy,
@@ -64,6 +65,10 @@ DECIDE: dict[type, Rule] = {
     c.ReleaseLease: lease.release,
     c.GrantLease: lease.grant,
     c.ExpireLease: lease.expire,
+    # --- outside
+    c.BeginTool: outside.begin,
+    c.DeliverMail: outside.deliver,
+    c.RecordDenial: outside.denied,
     # --- pace
     c.RecordHold: pace.hold,
     c.UnparkRun: pace.unpark,

@@ -14,11 +14,14 @@ from leadhand.domain.call_events import BoundExceeded as BoundExceeded
 from leadhand.domain.call_events import CallAdmitted as CallAdmitted
 from leadhand.domain.call_events import CallCut as CallCut
 from leadhand.domain.call_events import CallDeferred as CallDeferred
+from leadhand.domain.call_events import CallerDenied as CallerDenied
 from leadhand.domain.call_events import CallHeld as CallHeld
 from leadhand.domain.call_events import ConversationCompacted as ConversationCompacted
 from leadhand.domain.call_events import Intent as Intent
+from leadhand.domain.call_events import MailDelivered as MailDelivered
 from leadhand.domain.call_events import RunParked as RunParked
 from leadhand.domain.call_events import RunUnparked as RunUnparked
+from leadhand.domain.call_events import ToolBegun as ToolBegun
 from leadhand.domain.call_events import ToolLate as ToolLate
 from leadhand.domain.call_events import ToolReturned as ToolReturned
 from leadhand.domain.call_events import TurnLate as TurnLate

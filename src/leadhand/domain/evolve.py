@@ -18,6 +18,7 @@ from leadhand.domain.rules import (
     kv,
     lease,
     message,
+    outside,
     pace,
     paths,
     pause,
@@ -87,6 +88,10 @@ EVOLVE: dict[type, tuple[Fold, ...]] = {
     e.LeaseLeft: (lease.evolve_left,),
     # --- message
     e.MessageSent: (message.evolve_sent,),
+    # --- outside
+    e.ToolBegun: (outside.evolve_begun,),
+    e.MailDelivered: (outside.evolve_delivered,),
+    e.CallerDenied: (outside.evolve_denied,),
     # --- pace
     e.CallHeld: (pace.evolve_held,),
     e.RunParked: (pace.evolve_parked,),

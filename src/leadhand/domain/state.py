@@ -121,7 +121,8 @@ class Run(Struct):
     again; relieved: of what there is more since, so that its lead is to have another stint.
     workers_kept: the root's live ones that a lower max_workers found. moves: paths that were
     mapped. leases, vacant: by key; the vacant ones are free while others wait for them. questions:
-    who waits for an answer, by the approval's id; asked: how many ever were."""
+    who waits for an answer, by the approval's id; asked: how many ever were. denials: callers
+    that were turned away."""
 
     id: str = ""
     manifest: Manifest | None = None
@@ -167,6 +168,7 @@ class Run(Struct):
     vacant: dict[str, None] = field(default_factory=dict)
     questions: dict[str, tuple[ActorId, CallId]] = field(default_factory=dict)
     asked: int = 0
+    denials: int = 0
 
     @property
     def led(self) -> bool:

@@ -21,6 +21,7 @@ from leadhand.domain.events import (
     ConversationCompacted,
     EntryPut,
     Event,
+    ToolBegun,
     ToolReturned,
     TurnRecorded,
     WaitOpened,
@@ -43,7 +44,7 @@ BATCH_MAX = 20_000
 WAKE_LATE_SECS = 0.001
 FREES_MONEY = (TurnRecorded, ConversationCompacted, CallCut, ActorSettled)
 # What an actor does from turn to turn: nobody waits for it, but for the money that it frees.
-UNAWAITED = (CallAdmitted, TurnRecorded, ToolReturned, WaitOpened)
+UNAWAITED = (CallAdmitted, TurnRecorded, ToolBegun, ToolReturned, WaitOpened)
 
 Listener = Callable[[Sequence[Stamped]], None]
 

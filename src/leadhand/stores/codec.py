@@ -11,6 +11,10 @@ from leadhand.errors import StoreError
 
 SECRET_MIN = 8
 ESCAPES_MAX = 3
+# What the bearer token of an actor looks like, which is told once and kept nowhere.
+TOKEN_PREFIX = "leadhand-actor-"  # noqa: S105 (what every token begins with)
+TOKEN_FORM = TOKEN_PREFIX.encode() + rb"[A-Za-z0-9_-]{43}"
+TOKEN_MARK = b"[secret LEADHAND_MCP_TOKEN]"
 _SECRET_NAME = re.compile(r"KEY|TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIAL", re.IGNORECASE)
 
 S = TypeVar("S", bound=msgspec.Struct)
@@ -45,24 +49,34 @@ class Secrets:
             for form in forms(value)
         }
         longest_first = sorted(self._marks, key=len, reverse=True)
-        self._any = re.compile(b"|".join(map(re.escape, longest_first)))
+        self._forms = [re.escape(form) for form in longest_first]
+        self._any = re.compile(b"|".join(self._forms))
+        self._tokens = False
+
+    def expect_tokens(self) -> None:
+        """From now on the tokens of actors are secrets too, known by their form."""
+        self._tokens = True
+        self._any = re.compile(b"|".join([*self._forms, TOKEN_FORM]))
+
+    def _mark(self, found: re.Match[bytes]) -> bytes:
+        return self._marks.get(found.group(), TOKEN_MARK)
 
     def clean(self, text: str) -> str:
         """The text without secrets."""
-        if not self._marks:
+        if not self._marks and not self._tokens:
             return text
         data = text.encode(errors="surrogatepass")
         return self.clean_bytes(data).decode(errors="surrogatepass")
 
     def clean_bytes(self, data: bytes) -> bytes:
         """Bytes, plain or JSON, without secrets."""
-        if not self._marks:
+        if not self._marks and not self._tokens:
             return data
-        return self._any.sub(lambda found: self._marks[found.group()], data)
+        return self._any.sub(self._mark, data)
 
     def clean_struct(self, value: S) -> S:
         """A struct without secrets in any of its texts."""
-        if not self._marks:
+        if not self._marks and not self._tokens:
             return value
         data = _encoder.encode(value)
         if not self._any.search(data):

@@ -253,6 +253,11 @@ TEXTS: dict[type, Words] = {
     e.LeaseLeft: lambda it: f"waits no longer for the lease {lease_name(it.lease)}",
     e.MessageSent: lambda it: f"message from {it.sender}: {line(it.text, 160)}",
     e.CallHeld: lambda it: f"its call waits for {it.why}",
+    e.ToolBegun: lambda it: f"calls {it.step or it.tool}",
+    e.MailDelivered: lambda it: f"read {counted(len(it.messages), 'message')}",
+    e.CallerDenied: lambda it: (
+        f"a caller was turned away{f' ({it.tool})' * bool(it.tool)}: {it.why}"
+    ),
     e.RunParked: parked,
     e.RunUnparked: lambda it: "the parked run goes on",
     e.PathsMapped: mapped,
@@ -287,5 +292,5 @@ TEXTS: dict[type, Words] = {
 DETAILS = (
     *(e.ApprovalUsed, e.ExitLate, e.CallAdmitted, e.DeadlineNeared, e.MessageSent, e.ToolLate),
     *(e.TurnLate, e.WorkspaceMade, e.WorkspaceRemoved, e.LeaseRenewed, e.LeaseLeft),
-    *(e.SessionHalted, e.BeginningKept),
+    *(e.SessionHalted, e.BeginningKept, e.MailDelivered),
 )

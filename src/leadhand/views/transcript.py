@@ -32,6 +32,8 @@ def said(event: e.Event) -> dict[str, Any] | None:
                 "cost_nanousd": event.cost,
                 "stop_reason": event.stop_reason,
             }
+        case e.ToolBegun():
+            return {"type": "tool_call", "id": event.call, "tool": event.tool, "step": event.step}
         case e.ToolReturned():
             return {
                 "type": "tool_result",

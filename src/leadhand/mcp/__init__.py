@@ -1,0 +1,1 @@
+"""Mcp: serves the tools of a run to sessions outside this process, over HTTP and stdio."""
