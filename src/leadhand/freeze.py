@@ -6,13 +6,15 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from leadhand.contracts.returns import schema_fault
-from leadhand.domain.manifest import Manifest, Settings
+from leadhand.domain.manifest import Manifest, Notification, Settings
 from leadhand.domain.prices import listed, price_of
 from leadhand.domain.state import Run
 from leadhand.domain.text import one_line
+from leadhand.domain.variables import named, ours
 from leadhand.errors import Fault, ManifestError, UsageError
 from leadhand.model import Model
 from leadhand.models import scripted
+from leadhand.sinks import PARENT, PARENT_URL, destination
 from leadhand.workspace import Workspaces
 
 AT_A_TIME = "ANTHROPIC_MAX_CONCURRENT"
@@ -35,7 +37,12 @@ def with_absolute_scripts(manifest: Manifest, base: Path) -> Manifest:
 
 def with_environment(manifest: Manifest, environ: Mapping[str, str]) -> Manifest:
     """The manifest with what the environment says where it says nothing itself: how many tasks
-    run at a time. Raises UsageError."""
+    run at a time, and how the program is told that began the run. Raises UsageError."""
+    return with_parent(with_parallel(manifest, environ), environ)
+
+
+def with_parallel(manifest: Manifest, environ: Mapping[str, str]) -> Manifest:
+    """The manifest with how many tasks run at a time. Raises UsageError."""
     given = environ.get(AT_A_TIME, "").strip()
     house = manifest.house
     if not manifest.tasks or house.max_parallel_tasks is not None or not given:
@@ -47,6 +54,30 @@ def with_environment(manifest: Manifest, environ: Mapping[str, str]) -> Manifest
         )
     house = replace(house, max_parallel_tasks=int(given))
     return replace(manifest, house=house)
+
+
+def with_parent(manifest: Manifest, environ: Mapping[str, str]) -> Manifest:
+    """The manifest with a sink for the program that began the run, where the environment has one.
+    Raises UsageError where that cannot be told."""
+    if not manifest.lifecycle.notify or not environ.get(PARENT):
+        return manifest
+    sink = Notification("webhook", PARENT_URL, events=("run_dispatched", "run_finished"))
+    try:
+        destination(sink, environ)
+    except ValueError as error:
+        raise UsageError(f"{PARENT} cannot be told: {error}") from None
+    return replace(manifest, notifications=(*manifest.notifications, sink))
+
+
+def notify_secrets(manifest: Manifest, environ: Mapping[str, str]) -> dict[str, str]:
+    """The variables that the URLs of sinks stand for, by name: each value, and its path alone."""
+    found: dict[str, str] = {}
+    for sink in manifest.notifications:
+        for name in named(sink.url):
+            value = environ.get(name, "") if ours(name) else ""
+            path = value.partition("://")[2].partition("/")[2]
+            found |= {name: value, f"{name} path": path}
+    return found
 
 
 def priced(manifest: Manifest, models: Models) -> Manifest:

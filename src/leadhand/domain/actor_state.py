@@ -72,7 +72,7 @@ class Answer(Struct):
 
 class Approval(Struct):
     """A question of an actor, until the call that asked it has returned. since, until: run_ms.
-    used: what was approved has begun."""
+    used: what was approved has begun. reminded: half its time is over, and it was told."""
 
     id: str
     actor: ActorId
@@ -87,6 +87,7 @@ class Approval(Struct):
     fallback: str
     answer: Answer | None = None
     used: bool = False
+    reminded: bool = False
 
 
 # --- budget

@@ -16,6 +16,7 @@ from leadhand.domain.rules import (
     house,
     kv,
     lease,
+    notify,
     pace,
     paths,
     policy,
@@ -63,6 +64,10 @@ DECIDE: dict[type, Rule] = {
     c.ReleaseLease: lease.release,
     c.GrantLease: lease.grant,
     c.ExpireLease: lease.expire,
+    # --- notify
+    c.RemindApproval: notify.remind,
+    c.RecordDelivered: notify.delivered,
+    c.RecordUndelivered: notify.undelivered,
     # --- pace
     c.RecordHold: pace.hold,
     c.UnparkRun: pace.unpark,
