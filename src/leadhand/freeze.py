@@ -20,6 +20,7 @@ from leadhand.workspace import Workspaces
 AT_A_TIME = "ANTHROPIC_MAX_CONCURRENT"
 PARALLEL_MAX = 1_000
 PLACES_SHOWN = 8
+NOTIFY_SECRET_MIN = 20
 # Gives the model of a name; raises UnknownModel.
 Models = Callable[[str], Model]
 
@@ -70,13 +71,15 @@ def with_parent(manifest: Manifest, environ: Mapping[str, str]) -> Manifest:
 
 
 def notify_secrets(manifest: Manifest, environ: Mapping[str, str]) -> dict[str, str]:
-    """The variables that the URLs of sinks stand for, by name: each value, and its path alone."""
+    """The variables that the URLs of sinks stand for, by name: each value, and its path alone.
+    What is short may be any word."""
     found: dict[str, str] = {}
     for sink in manifest.notifications:
-        for name in named(sink.url):
-            value = environ.get(name, "") if ours(name) else ""
+        for name in filter(ours, named(sink.url)):
+            value = environ.get(name, "")
             path = value.partition("://")[2].partition("/")[2]
-            found |= {name: value, f"{name} path": path}
+            both = {name: value, f"{name} path": path}
+            found |= {key: text for key, text in both.items() if len(text) >= NOTIFY_SECRET_MIN}
     return found
 
 

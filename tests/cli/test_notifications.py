@@ -185,6 +185,37 @@ def test_the_program_that_began_a_run_is_told_where_its_environment_says(
     assert len(sink.heard) == 2
 
 
+ASKER = '''
+from leadhand.testing import Reply, turn
+
+def reply(request):
+    if turn(request) == 0:
+        asked = {"summary": "<!channel> *May* I?", "ttl_secs": 2}
+        return Reply(calls=(("request_approval", asked),))
+    return """1. STATUS: failed
+2. COMPLETED
+- none
+3. DEFERRED OR FAILED
+- none
+4. COST SUMMARY
+- none"""
+'''
+
+
+def test_a_question_is_told_and_told_again_when_half_of_its_time_is_over(
+    at: Desk, sink: Sink
+) -> None:
+    hooked(at, sink)
+    (at.folder / "model.py").write_text(ASKER)
+    at.run("dispatch", "manifest.toml")
+    wanted = ["run_dispatched", "approval_request", "approval_pending", "run_finished"]
+    assert sink.events == wanted
+    _, asked, pending, _ = (said for _, said in sink.heard)
+    assert asked["approval"] == pending["approval"] == "A1"
+    assert asked["question"] == "<!channel> *May* I?"
+    assert (asked["secs_left"], asked["fallback"]) == (2, "auto_reject")
+
+
 STARTER = """
 import subprocess, sys
 subprocess.run([sys.executable, "-m", "leadhand", "dispatch", "manifest.toml", "--background"])

@@ -81,7 +81,8 @@ class Courier:
         await asyncio.gather(*resting, *self._tasks, return_exceptions=True)
 
     def _heard(self, events: Sequence[Stamped]) -> None:
-        for each in self._rounds:
+        # Most events leave nothing to tell, and wake nobody.
+        for each in self._rounds if self._engine.run.outbox.pending else ():
             each.changed.set()
 
     async def _serve(self, round_: "_Round") -> None:

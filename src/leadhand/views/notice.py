@@ -1,6 +1,6 @@
 """Notice: what a sink is told of an event, in one line and in fields.
 
-Law: what a model wrote is cut and on one line wherever it stands.
+Law: what a model wrote is cut, on one line and safe to print wherever it stands.
 """
 
 from msgspec.structs import replace
@@ -10,9 +10,9 @@ from leadhand.domain.ids import ActorId
 from leadhand.domain.money import as_usd, show
 from leadhand.domain.outcomes import Report, ReportItem
 from leadhand.domain.state import Pending, Run
-from leadhand.domain.text import one_line
 from leadhand.notifier import Notice
 from leadhand.views.record import iso
+from leadhand.views.words import line
 
 TEXT_MAX, ITEMS_MAX = 500, 100
 
@@ -33,7 +33,7 @@ def notice(run: Run, pending: Pending, event: e.Event, report: Report | None) ->
             return asked(run, bare, event)
         case e.ApprovalReminded():
             summary = f"{event.approval} of {event.actor} still waits for an answer: "
-            text = one_line(event.summary, TEXT_MAX)
+            text = line(event.summary, TEXT_MAX)
             left = max(0, event.until - run.run_ms) // 1000
             return replace(
                 bare,
@@ -62,7 +62,7 @@ def notice(run: Run, pending: Pending, event: e.Event, report: Report | None) ->
 def asked(run: Run, bare: Notice, event: e.ApprovalAsked) -> Notice:
     """Of a question."""
     what = event.question.tool or event.question.category
-    text = one_line(event.summary, TEXT_MAX)
+    text = line(event.summary, TEXT_MAX)
     return replace(
         bare,
         summary=f"{event.actor} asks for approval {event.approval} ({what}): {text}",
@@ -84,7 +84,7 @@ def finished(run: Run, bare: Notice, event: e.RunFinished, report: Report | None
         status=event.status,
         spent_usd=as_usd(run.spent),
         budget_usd=as_usd(run.house.budget_nanousd),
-        preview=one_line(lead.preview) if lead else "",
+        preview=line(lead.preview) if lead else "",
         report=cut(report) if report else None,
     )
 
@@ -92,14 +92,14 @@ def finished(run: Run, bare: Notice, event: e.RunFinished, report: Report | None
 def failed(run: Run, bare: Notice, event: e.ActorSettled) -> Notice:
     """Of a worker that did not succeed."""
     record = run.records.get(event.actor)
-    label = f" ({one_line(record.label, 80)})" if record and record.label else ""
-    why = f": {one_line(event.error, TEXT_MAX)}" if event.error else ""
+    label = f" ({line(record.label, 80)})" if record and record.label else ""
+    why = f": {line(event.error, TEXT_MAX)}" if event.error else ""
     return replace(
         bare,
         summary=f"{event.actor}{label} of run {run.id} ended as {event.status}{why}",
         status=event.status,
         spent_usd=as_usd(record.spent) if record else None,
-        preview=one_line(event.final),
+        preview=line(event.final),
     )
 
 
@@ -110,7 +110,7 @@ def cut(report: Report) -> Report:
         completed=items(report.completed),
         deferred_or_failed=items(report.deferred_or_failed),
         cost_summary=items(report.cost_summary),
-        trailing_text=one_line(report.trailing_text, TEXT_MAX),
+        trailing_text=line(report.trailing_text, TEXT_MAX),
     )
 
 
@@ -119,10 +119,10 @@ def items(given: tuple[ReportItem, ...]) -> tuple[ReportItem, ...]:
     return tuple(
         replace(
             each,
-            worker_id=one_line(each.worker_id),
-            input=one_line(each.input, TEXT_MAX),
-            result=one_line(each.result, TEXT_MAX),
-            reason=one_line(each.reason, TEXT_MAX),
+            worker_id=line(each.worker_id),
+            input=line(each.input, TEXT_MAX),
+            result=line(each.result, TEXT_MAX),
+            reason=line(each.reason, TEXT_MAX),
         )
         for each in given[:ITEMS_MAX]
     )
