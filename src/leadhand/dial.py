@@ -4,7 +4,6 @@ Law: no socket is opened to an address that was not checked for this very reques
 or a name server says.
 """
 
-import asyncio
 import functools
 import socket
 import ssl
@@ -13,6 +12,7 @@ from collections.abc import Awaitable, Callable, Sequence
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 
+from leadhand.apart import apart
 from leadhand.domain import hosts
 from leadhand.domain.hosts import Address
 
@@ -21,8 +21,7 @@ Resolve = Callable[[str, int], Awaitable[list[Address]]]
 
 async def resolved(host: str, port: int) -> list[Address]:
     """The addresses of a name, as this machine knows them. Raises OSError."""
-    loop = asyncio.get_running_loop()
-    found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    found = await apart(lambda: socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
     # An address with a zone is not one that anybody could be allowed.
     texts = (str(sockaddr[0]) for *_, sockaddr in found)
     return list(dict.fromkeys(one for text in texts if (one := hosts.address(text)) is not None))

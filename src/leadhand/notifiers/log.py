@@ -1,12 +1,12 @@
 """Log: notices as JSON lines in a file, private to its user where it is new."""
 
-import asyncio
 import os
 import stat
 from pathlib import Path
 
 import msgspec
 
+from leadhand.apart import apart
 from leadhand.errors import NotifyError
 from leadhand.notifier import Notice
 
@@ -21,7 +21,7 @@ class Log:
         """See Notifier.send."""
         line = msgspec.json.encode(notice) + b"\n"
         try:
-            await asyncio.to_thread(self._append, line)
+            await apart(lambda: self._append(line))
         except OSError as error:
             raise NotifyError(f"its file cannot be written ({error.strerror})") from error
 
