@@ -9,7 +9,8 @@ from leadhand import wiring
 from leadhand.domain import commands as c
 from leadhand.domain.ids import ActorId
 from leadhand.engine import inbox
-from leadhand.load import parse
+from leadhand.freeze import notify_secrets
+from leadhand.load import parse, read
 from leadhand.model import Request
 from leadhand.refusals import Refused
 from leadhand.store import Letter
@@ -126,3 +127,26 @@ def test_a_secret_is_found_in_json_within_json() -> None:
 def test_only_names_that_say_so_are_secret() -> None:
     """PATH is none."""
     assert secrets_of({"PATH": "/usr/bin", "DB_PASSWORD": "x" * 9}) == {"DB_PASSWORD": "x" * 9}
+
+
+def test_what_the_urls_of_sinks_stand_for_is_a_secret_too_but_no_short_word(tmp_path: Path) -> None:
+    token = "T000/B000/XXXXXXXXXXXXXXXXXXXX"
+    text = """
+[[notification]]
+kind = "slack"
+url = "${LEADHAND_HOOK}"
+[[notification]]
+kind = "webhook"
+url = "https://example.com/${LEADHAND_TEAM}"
+[lead]
+model = "m"
+prompt = "Do it."
+"""
+    environ = {"LEADHAND_HOOK": f"https://example.com/{token}", "LEADHAND_TEAM": "leadhand"}
+    manifest = read(text, "m.toml", tmp_path, environ=environ).manifest
+    secrets = Secrets({})
+    secrets.learn(notify_secrets(manifest, environ))
+    assert (
+        secrets.clean(f"by leadhand to /{token}") == "by leadhand to /[secret LEADHAND_HOOK path]"
+    )
+    assert secrets.clean(environ["LEADHAND_HOOK"]) == "[secret LEADHAND_HOOK]"

@@ -72,6 +72,17 @@ class HarnessError(LeadhandError):
         self.retryable = retryable
 
 
+class NotifyError(LeadhandError):
+    """A sink could not be told. retry_after_secs: how long it asks to wait. Its words hold no
+    secret."""
+
+    def __init__(
+        self, message: str = "", *, retryable: bool = True, retry_after_secs: float | None = None
+    ) -> None:
+        super().__init__(message)
+        self.retryable, self.retry_after_secs = retryable, retry_after_secs
+
+
 ModelErrorKind = Literal[
     "rate_limited",  # too many requests or tokens for now
     "overloaded",  # the provider has too much to do

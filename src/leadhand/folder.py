@@ -53,6 +53,11 @@ class Folder(Struct, frozen=True):
         return self.path / "output.log"
 
     @property
+    def notifications(self) -> Path:
+        """One notice a line, of a sink of the kind log that names no file."""
+        return self.path / "notifications.jsonl"
+
+    @property
     def worktrees(self) -> Path:
         """The folder of the actors' own git worktrees."""
         return self.path / "worktrees"

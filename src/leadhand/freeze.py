@@ -6,19 +6,22 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from leadhand.contracts.returns import schema_fault
-from leadhand.domain.manifest import Manifest, Settings
+from leadhand.domain.manifest import Manifest, Notification, Settings
 from leadhand.domain.prices import listed, price_of
 from leadhand.domain.state import Run
 from leadhand.domain.text import one_line
+from leadhand.domain.variables import named, ours
 from leadhand.errors import Fault, ManifestError, UsageError
 from leadhand.harnesses import outside
 from leadhand.model import Model
 from leadhand.models import scripted
+from leadhand.sinks import PARENT, PARENT_URL, destination
 from leadhand.workspace import Workspaces
 
 AT_A_TIME = "ANTHROPIC_MAX_CONCURRENT"
 PARALLEL_MAX = 1_000
 PLACES_SHOWN = 8
+NOTIFY_SECRET_MIN = 20
 # Gives the model of a name; raises UnknownModel.
 Models = Callable[[str], Model]
 
@@ -36,7 +39,12 @@ def with_absolute_scripts(manifest: Manifest, base: Path) -> Manifest:
 
 def with_environment(manifest: Manifest, environ: Mapping[str, str]) -> Manifest:
     """The manifest with what the environment says where it says nothing itself: how many tasks
-    run at a time. Raises UsageError."""
+    run at a time, and how the program is told that began the run. Raises UsageError."""
+    return with_parent(with_parallel(manifest, environ), environ)
+
+
+def with_parallel(manifest: Manifest, environ: Mapping[str, str]) -> Manifest:
+    """The manifest with how many tasks run at a time. Raises UsageError."""
     given = environ.get(AT_A_TIME, "").strip()
     house = manifest.house
     if not manifest.tasks or house.max_parallel_tasks is not None or not given:
@@ -48,6 +56,32 @@ def with_environment(manifest: Manifest, environ: Mapping[str, str]) -> Manifest
         )
     house = replace(house, max_parallel_tasks=int(given))
     return replace(manifest, house=house)
+
+
+def with_parent(manifest: Manifest, environ: Mapping[str, str]) -> Manifest:
+    """The manifest with a sink for the program that began the run, where the environment has one.
+    Raises UsageError where that cannot be told."""
+    if not manifest.lifecycle.notify or not environ.get(PARENT):
+        return manifest
+    sink = Notification("webhook", PARENT_URL, events=("run_dispatched", "run_finished"))
+    try:
+        destination(sink, environ)
+    except ValueError as error:
+        raise UsageError(f"{PARENT} cannot be told: {error}") from None
+    return replace(manifest, notifications=(*manifest.notifications, sink))
+
+
+def notify_secrets(manifest: Manifest, environ: Mapping[str, str]) -> dict[str, str]:
+    """The variables that the URLs of sinks stand for, by name: each value, and its path alone.
+    What is short may be any word."""
+    found: dict[str, str] = {}
+    for sink in manifest.notifications:
+        for name in filter(ours, named(sink.url)):
+            value = environ.get(name, "")
+            path = value.partition("://")[2].partition("/")[2]
+            both = {name: value, f"{name} path": path}
+            found |= {key: text for key, text in both.items() if len(text) >= NOTIFY_SECRET_MIN}
+    return found
 
 
 def priced(manifest: Manifest, models: Models) -> Manifest:

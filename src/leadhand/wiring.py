@@ -19,6 +19,7 @@ from leadhand.domain.manifest import Manifest, Provider
 from leadhand.domain.state import Run
 from leadhand.engine.clock import Clock, SystemClock
 from leadhand.engine.conductor import Conductor
+from leadhand.engine.courier import Courier
 from leadhand.engine.engine import Engine
 from leadhand.engine.inbox import Inbox
 from leadhand.engine.live import LiveWords
@@ -26,7 +27,15 @@ from leadhand.engine.projections import Projections
 from leadhand.engine.resumption import Change, orders
 from leadhand.errors import UsageError
 from leadhand.folder import Folder
-from leadhand.freeze import Models, check_places, models_of, placed, priced, with_environment
+from leadhand.freeze import (
+    Models,
+    check_places,
+    models_of,
+    notify_secrets,
+    placed,
+    priced,
+    with_environment,
+)
 from leadhand.gateway.gateway import Gateway
 from leadhand.gateway.pace import Governor
 from leadhand.harness import Harness, Means
@@ -228,6 +237,9 @@ class LiveRun:
         blobs = RunBlobs(self.store, self.run_id, self.secrets)
         projections = Projections(self.engine, self.folder, blobs)
         await projections.start()
+        courier = self._courier()
+        if courier is not None:
+            courier.start()
         inbox = Inbox(self.engine, self.store, self.run_id)
         letters = asyncio.create_task(inbox.run(), name="inbox")
         try:
@@ -237,6 +249,8 @@ class LiveRun:
             await asyncio.gather(letters, return_exceptions=True)
             await self._close_doors()
             await self.processes.close()
+            if courier is not None:
+                await courier.close()
             await projections.close()
             self.complaint = projections.complaint
 
@@ -277,6 +291,20 @@ class LiveRun:
             await self._desk.leave()
         if self._doors is not None:
             await self._doors.stop()
+
+    def learn(self, manifest: Manifest) -> None:
+        """Keep out of the run what its sinks' URLs stand for."""
+        self.secrets.learn(notify_secrets(manifest, self._environ))
+
+    def _courier(self) -> Courier | None:
+        """What tells the run's sinks, where it has any; then HTTP is loaded."""
+        manifest = self.engine.run.manifest
+        if manifest is None or not manifest.notifications:
+            return None
+        from leadhand.telling import Sinks
+
+        sinks = Sinks(manifest, self._environ, self.folder)
+        return Courier(self.engine, sinks, self.secrets.clean_struct)
 
     async def _still(self, actor: ActorId, frozen: bool) -> None:
         await (self.processes.freeze(actor) if frozen else self.processes.thaw(actor))
@@ -342,6 +370,7 @@ async def start_run(
     # What is refused is refused before the run is there: a model that has no price.
     decide(Run(), c.StartRun(run_id, manifest), clock.now())
     live = LiveRun(store, run_id, Folder(run_dir / run_id), models, environ, tools)
+    live.learn(manifest)
     manifest = await placed(manifest, live.workspaces)
     await store.create(run_id, live.secrets.clean(text))
     await live.open(clock)
@@ -383,6 +412,7 @@ async def resume_run(
                 f"run {run_id} never began: the process that made it ended before. "
                 f"Dispatch its manifest again: {live.folder.manifest}"
             )
+        live.learn(run.manifest)
         own = c.OwnRun(live.engine.epoch, who())
         commands, then = orders(run, own, changes, live.engine.now())
         assert then.manifest is not None

@@ -45,8 +45,8 @@ def test_every_key_of_every_section_is_in_the_schema_with_what_it_is_for() -> No
 
 def test_every_key_stands_in_the_example_which_is_good(tmp_path: Path) -> None:
     values = tomllib.loads(example())
-    policies = values.pop("approval_policy")
-    written = {key for section in [*values.values(), *policies] for key in section}
+    several = [*values.pop("approval_policy"), *values.pop("notification")]
+    written = {key for section in [*values.values(), *several] for key in section}
     written |= {key for name in ("agents", "prices", "providers") for each in values[name].values()
                 for key in each}  # fmt: skip
     others = tomllib.loads(tasks_example())
@@ -111,10 +111,10 @@ def test_what_the_schema_requires_is_required(tmp_path: Path) -> None:
         parse("[[task]]\nmodel = 'm'\n", "m.toml", tmp_path)
     required |= {fault.key for fault in caught.value.faults if "is required" in fault.message}
     with pytest.raises(ManifestError) as caught:
-        parse(LEAD + "[[approval_policy]]\n", "m.toml", tmp_path)
+        parse(LEAD + "[[approval_policy]]\n[[notification]]\n", "m.toml", tmp_path)
     required |= {fault.key for fault in caught.value.faults}
     assert required == {
-        re.sub(r"^(task|approval_policy)\.", r"\1[0].", f"{name}.{key}").replace(
+        re.sub(r"^(task|approval_policy|notification)\.", r"\1[0].", f"{name}.{key}").replace(
             "prices.", "prices.m."
         )
         for name, keys in REQUIRED.items()

@@ -22,6 +22,7 @@ from leadhand.domain.manifest import (
     Approvals,
     Lead,
     Manifest,
+    Notification,
     Settings,
     Subleads,
 )
@@ -205,6 +206,24 @@ async def with_outside() -> Memory:
     return await lived("outside", asked_of(Settings(model=UNIT)), commands)
 
 
+async def with_notices() -> Memory:
+    """A run whose operator is reminded, told, told later and not told."""
+    sinks = (Notification("webhook", "${LEADHAND_HOOK}"), Notification("log", severity_min="error"))
+    push = Question("tool_use", "Bash", command="git push", digest="def")
+    commands = (
+        c.AskApproval(ROOT, CallId("ask"), push, "May I push?", "{}", 0),
+        c.RemindApproval("A1"),
+        c.RecordUndelivered("2-0", "it answered 503", 1_700_000_000_000),
+        c.RecordDelivered("2-0"),
+        c.SpawnActor(ROOT, CallId("a"), "Do it."),
+        c.RecordExit(WORKER, "failed", "", "no way"),
+        c.RecordUndelivered("9-1", "it answered 404", final=True),
+        *ended(),
+    )
+    lead = asked_of(Settings(model=UNIT, directory="/repo"), notifications=sinks)
+    return await lived("notices", lead, commands)
+
+
 # What no simulated run has: a kind of event, and the run that has it.
 SCENES: dict[str, Callable[[], Coroutine[Any, Any, Memory]]] = {
     "WorkspaceMade": with_worktrees,
@@ -213,6 +232,7 @@ SCENES: dict[str, Callable[[], Coroutine[Any, Any, Memory]]] = {
     "ActorSpawned": with_subleads,
     "ApprovalUsed": with_approvals,
     "ToolBegun": with_outside,
+    "NoticeDropped": with_notices,
 }
 
 

@@ -13,10 +13,11 @@ from aiohttp import web
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from leadhand.dial import gated
 from leadhand.domain.hosts import Address
 from leadhand.refusals import HostNotAllowed, InvalidArguments, Refused, ToolFailed
 from leadhand.tools.work.web_fetch import Limits
-from leadhand.tools.work.web_get import Web, gated
+from leadhand.tools.work.web_get import Web
 from tests.tools.web_kit import Browser, body_of, browsing, certificate, site, wire
 
 

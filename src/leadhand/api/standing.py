@@ -21,7 +21,9 @@ class Standing(Struct, frozen=True):
     owns it, `parked` where it waits for a provider's quota, `empty` where it never began,
     `unreadable` where error says why. resumable: whether `leadhand resume` would go on with it.
     parked: why it is; parked_until: when it goes on by itself, if it does. paused: how many actors
-    wait to be continued. questions: how many wait for the operator. ran_ms: run time."""
+    wait to be continued. questions: how many wait for the operator. ran_ms: run time.
+    notices_waiting: that no sink was told of yet; notices_dropped: that none will be; notices_why:
+    what went wrong last."""
 
     run_id: str
     status: str
@@ -46,6 +48,9 @@ class Standing(Struct, frozen=True):
     owner: str = ""
     preview: str = ""
     error: str = ""
+    notices_waiting: int = 0
+    notices_dropped: int = 0
+    notices_why: str = ""
 
 
 async def standing(store: Store, run_id: str) -> Standing:
@@ -89,6 +94,9 @@ def of(run_id: str, brief: head.Head, held: str, wall_ms: int = 0) -> Standing:
         paused=brief.paused,
         owner=held,
         preview=brief.preview,
+        notices_waiting=brief.notices,
+        notices_dropped=brief.dropped,
+        notices_why=brief.notice_why,
     )
 
 

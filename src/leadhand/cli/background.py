@@ -5,10 +5,12 @@ always go until the run exists. Then its output goes into the run's folder, and 
 run through a pipe.
 """
 
+import asyncio
 import os
 import signal
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +20,21 @@ from msgspec import Struct
 
 from leadhand.cli.ending import AT_FAULT, INTERRUPTED, SUCCEEDED
 from leadhand.cli.paper import print_bytes
+from leadhand.cli.signals import to_stderr
+from leadhand.domain import commands as c
+from leadhand.errors import StoreError
 from leadhand.folder import Folder
+from leadhand.refusals import Refused
 from leadhand.views.record import iso
 from leadhand.wiring import LiveRun
 
 ANNOUNCE = "--announce-to"
 
+PARENT = "--parent"
+LOOK_SECS = 1.0
+
 announce_option = click.option(ANNOUNCE, "announce", type=int, hidden=True)
+parent_option = click.option(PARENT, "parent", type=int, hidden=True)
 
 
 class Announced(Struct, frozen=True):
@@ -45,7 +55,8 @@ def start(words: list[str]) -> int:
     with os.fdopen(hears, "rb") as ear:
         # Not Popen, which would warn that its child has outlived it. -P: what lies in the present
         # folder is no module of ours.
-        argv = [sys.executable, "-P", "-m", "leadhand", words[0], ANNOUNCE, str(tells), *words[1:]]
+        argv = [sys.executable, "-P", "-m", "leadhand", words[0], ANNOUNCE, str(tells)]
+        argv += [PARENT, str(os.getppid()), *words[1:]]
         os.set_inheritable(tells, True)
         null = (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0)
         said = (os.POSIX_SPAWN_DUP2, 2, 1)
@@ -81,6 +92,47 @@ def announce(live: LiveRun, announce_to: int) -> None:
     line = announced(folder, live.run_id, run.started_wall_ms)
     os.write(announce_to, msgspec.json.encode(line) + b"\n")
     os.close(announce_to)
+
+
+async def drain_without(parent: int, live: LiveRun) -> None:
+    """Drain a run once the process that had it dispatched is gone."""
+    await gone(parent)
+    to_stderr("draining: the process that began this run is gone, and survive_parent is false")
+    with suppress(Refused, StoreError):
+        await live.engine.submit(c.DrainRun("the end of the process that began it"))
+
+
+async def gone(pid: int) -> None:
+    """Wait until a process is gone."""
+    try:
+        handle = os.pidfd_open(pid) if sys.platform == "linux" else -1
+    except ProcessLookupError:
+        return
+    except OSError:
+        handle = -1
+    if handle < 0:
+        while True:
+            if not alive(pid):
+                return
+            await asyncio.sleep(LOOK_SECS)
+    ended, loop = asyncio.Event(), asyncio.get_running_loop()
+    loop.add_reader(handle, ended.set)
+    try:
+        await ended.wait()
+    finally:
+        loop.remove_reader(handle)
+        os.close(handle)
+
+
+def alive(pid: int) -> bool:
+    """Whether there is a process of this number."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True
 
 
 def announced(folder: Folder, run_id: str, started_wall_ms: int) -> Announced:

@@ -1,5 +1,6 @@
 """Dispatch: runs a manifest from its first event to its report."""
 
+import asyncio
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,14 @@ import click
 
 from leadhand import api
 from leadhand.cli.background import announce as tell
-from leadhand.cli.background import announce_option, arguments, leave_terminal, start
+from leadhand.cli.background import (
+    announce_option,
+    arguments,
+    drain_without,
+    leave_terminal,
+    parent_option,
+    start,
+)
 from leadhand.cli.checked import changes, good, manifest_options
 from leadhand.cli.drive import drive, quiet_option
 from leadhand.cli.options import json_option, run_dir_option
@@ -27,6 +35,7 @@ from leadhand.views.words import plain
 @click.option("--dry-run", is_flag=True, help="Check it, show what would run, start nothing.")
 @click.option("--background", is_flag=True, help="Print one line of JSON once it runs, and return.")
 @announce_option
+@parent_option
 def command(
     manifest: Path,
     run_dir: Path,
@@ -35,6 +44,7 @@ def command(
     dry_run: bool,
     background: bool,
     announce: int | None,
+    parent: int | None,
     **options: Any,
 ) -> int:
     """Run a manifest: its lead, and the workers that the lead spawns.
@@ -56,11 +66,16 @@ def command(
         if not name.startswith(LOCAL):
             click.echo(f"warning: the model {plain(name)} is unpriced: local", err=True)
     text = with_options(checked.found.text, set_)
+    watching: list[asyncio.Task[None]] = []
 
     async def begin(leadhand: api.Leadhand) -> api.RunHandle:
         handle = await leadhand.start(asked, text, models=checked.models)
         if announce is not None and handle.live is not None:
             tell(handle.live, announce)
+            if parent is not None and not asked.lifecycle.survive_parent:
+                watch = drain_without(parent, handle.live)
+                # It ends with the loop, and is kept from being forgotten by it.
+                watching.append(asyncio.create_task(watch, name="parent"))
         return handle
 
     return drive(run_dir, begin, as_json=as_json, quiet=quiet)

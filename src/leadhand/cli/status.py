@@ -53,6 +53,8 @@ def facts(found: Standing, run_dir: Path) -> list[tuple[str, str]]:
     if found.paused:
         go_on = command_on("continue", found.run_id, run_dir)
         rows.append(("paused", f"{counted(found.paused, 'actor')}, until {go_on}"))
+    if found.notices_why:
+        rows.append(("not told", untold(found)))
     if found.owner:
         rows.append(("run by", line(found.owner)))
     if found.preview:
@@ -65,3 +67,10 @@ def facts(found: Standing, run_dir: Path) -> list[tuple[str, str]]:
     elif found.failed or found.status != "succeeded":
         rows.append(("reasons", command_on("why", found.run_id, run_dir)))
     return rows
+
+
+def untold(found: Standing) -> str:
+    """What the operator's sinks were not told of."""
+    dropped = f"{counted(found.notices_dropped, 'notice')} dropped" if found.notices_dropped else ""
+    waiting = f"{found.notices_waiting} waiting" if found.notices_waiting else ""
+    return f"{', '.join(filter(None, (dropped, waiting)))}: {line(found.notices_why)}"

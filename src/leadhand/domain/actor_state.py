@@ -73,7 +73,8 @@ class Answer(Struct):
 
 class Approval(Struct):
     """A question of an actor, until the call that asked it has returned. since, until: run_ms.
-    used: what was approved has begun. resources: globs, of a plan."""
+    used: what was approved has begun. resources: globs, of a plan. reminded: half its time is over,
+    and it was told."""
 
     id: str
     actor: ActorId
@@ -89,6 +90,7 @@ class Approval(Struct):
     answer: Answer | None = None
     used: bool = False
     resources: tuple[str, ...] = ()
+    reminded: bool = False
 
 
 # --- budget

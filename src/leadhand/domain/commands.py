@@ -22,7 +22,10 @@ from leadhand.domain.run_commands import DrainRun as DrainRun
 from leadhand.domain.run_commands import FinishRun as FinishRun
 from leadhand.domain.run_commands import MapPaths as MapPaths
 from leadhand.domain.run_commands import OwnRun as OwnRun
+from leadhand.domain.run_commands import RecordDelivered as RecordDelivered
 from leadhand.domain.run_commands import RecordHold as RecordHold
+from leadhand.domain.run_commands import RecordUndelivered as RecordUndelivered
+from leadhand.domain.run_commands import RemindApproval as RemindApproval
 from leadhand.domain.run_commands import ReopenRun as ReopenRun
 from leadhand.domain.run_commands import SkipTasks as SkipTasks
 from leadhand.domain.run_commands import StartRun as StartRun
@@ -350,6 +353,9 @@ Command = (
     | ReleaseLease
     | GrantLease
     | ExpireLease
+    | RemindApproval
+    | RecordDelivered
+    | RecordUndelivered
     | RecordHold
     | UnparkRun
     | MapPaths

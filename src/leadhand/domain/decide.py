@@ -16,6 +16,7 @@ from leadhand.domain.rules import (
     house,
     kv,
     lease,
+    notify,
     outside,
     pace,
     paths,
@@ -65,6 +66,10 @@ DECIDE: dict[type, Rule] = {
     c.ReleaseLease: lease.release,
     c.GrantLease: lease.grant,
     c.ExpireLease: lease.expire,
+    # --- notify
+    c.RemindApproval: notify.remind,
+    c.RecordDelivered: notify.delivered,
+    c.RecordUndelivered: notify.undelivered,
     # --- outside
     c.BeginTool: outside.begin,
     c.DeliverMail: outside.deliver,

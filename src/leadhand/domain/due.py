@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable, Iterator
 from leadhand.domain import effects as fx
 from leadhand.domain.clock import Now
 from leadhand.domain.ids import ActorId
-from leadhand.domain.rules import actor, approval, deadline, lease, pause, run, workspace
+from leadhand.domain.rules import actor, approval, deadline, lease, notify, pause, run, workspace
 from leadhand.domain.state import Run
 
 
@@ -38,6 +38,7 @@ def due(
             effects += deadline.due(state, one, alive, now)
             effects += lease.due(state, one, now)
             effects += approval.due(state, one, now)
+            effects += notify.due(state, one, now)
     return effects
 
 
@@ -63,3 +64,4 @@ def timers(state: Run, actor_id: ActorId | None) -> Iterator[int]:
         yield from deadline.timers(one)
         yield from lease.timers(state, one)
         yield from approval.timers(one)
+        yield from notify.timers(state, one)

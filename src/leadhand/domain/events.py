@@ -45,6 +45,10 @@ from leadhand.domain.manifest import (
     Settings,
 )
 from leadhand.domain.money import Price
+from leadhand.domain.notice_events import ApprovalReminded as ApprovalReminded
+from leadhand.domain.notice_events import NoticeDeferred as NoticeDeferred
+from leadhand.domain.notice_events import NoticeDelivered as NoticeDelivered
+from leadhand.domain.notice_events import NoticeDropped as NoticeDropped
 from leadhand.domain.outcomes import Limit as Limit
 from leadhand.domain.outcomes import Report as Report
 from leadhand.domain.outcomes import ReportItem as ReportItem

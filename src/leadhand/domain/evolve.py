@@ -18,6 +18,7 @@ from leadhand.domain.rules import (
     kv,
     lease,
     message,
+    notify,
     outside,
     pace,
     paths,
@@ -43,6 +44,7 @@ EVOLVE: dict[type, tuple[Fold, ...]] = {
         approval.evolve_settled,
         house.evolve_settling,
         lease.evolve_settling,
+        notify.evolve_settling,
         actor.evolve_settled,
         task.evolve_settled,
         workspace.evolve_settled,
@@ -52,17 +54,17 @@ EVOLVE: dict[type, tuple[Fold, ...]] = {
     # --- answer
     e.AnswerUnfinished: (answer.evolve_unfinished,),
     # --- approval
-    e.ApprovalAsked: (approval.evolve_asked,),
-    e.ApprovalAnswered: (approval.evolve_answered,),
+    e.ApprovalAsked: (approval.evolve_asked, notify.evolve_asked),
+    e.ApprovalAnswered: (approval.evolve_answered, notify.evolve_answered),
     e.ApprovalUsed: (approval.evolve_used,),
     # --- budget
     e.CallAdmitted: (budget.evolve_admitted,),
     e.CallDeferred: (budget.evolve_deferred,),
     e.CallCut: (budget.evolve_cut,),
     e.BoundExceeded: (budget.evolve_excess,),
-    e.WindDownBegan: (budget.evolve_wind_down, house.evolve_wind_down),
+    e.WindDownBegan: (budget.evolve_wind_down, house.evolve_wind_down, notify.evolve_short),
     # --- caps
-    e.SpawnRefused: (caps.evolve_refused, house.evolve_refused),
+    e.SpawnRefused: (caps.evolve_refused, house.evolve_refused, notify.evolve_short),
     # --- compaction
     e.ConversationCompacted: (budget.evolve_compacted, compaction.evolve_compacted),
     # --- contract
@@ -77,7 +79,7 @@ EVOLVE: dict[type, tuple[Fold, ...]] = {
     e.ActorExpired: (deadline.evolve_expired, house.evolve_expired),
     e.WrapUpAsked: (deadline.evolve_wrap_up,),
     # --- house
-    e.HouseChanged: (house.evolve_changed,),
+    e.HouseChanged: (house.evolve_changed, notify.evolve_relieved),
     # --- kv
     e.EntryPut: (kv.evolve_put,),
     # --- lease
@@ -88,6 +90,11 @@ EVOLVE: dict[type, tuple[Fold, ...]] = {
     e.LeaseLeft: (lease.evolve_left,),
     # --- message
     e.MessageSent: (message.evolve_sent,),
+    # --- notify
+    e.ApprovalReminded: (notify.evolve_reminded,),
+    e.NoticeDeferred: (notify.evolve_deferred,),
+    e.NoticeDelivered: (notify.evolve_delivered,),
+    e.NoticeDropped: (notify.evolve_dropped,),
     # --- outside
     e.ToolBegun: (outside.evolve_begun,),
     e.MailDelivered: (outside.evolve_delivered,),
@@ -107,14 +114,19 @@ EVOLVE: dict[type, tuple[Fold, ...]] = {
     e.PoliciesChanged: (policy.evolve_changed,),
     # --- report
     e.ReportAsked: (report.evolve_asked,),
-    e.ReportChecked: (report.evolve_checked,),
+    e.ReportChecked: (report.evolve_checked, notify.evolve_report),
     # --- run
-    e.RunStarted: (run.evolve_started, task.evolve_started),
+    e.RunStarted: (run.evolve_started, task.evolve_started, notify.evolve_started),
     e.RunOwned: (run.evolve_owned,),
     e.RunDraining: (run.evolve_draining,),
     e.RunCancelled: (run.evolve_cancelled,),
-    e.RunReopened: (run.evolve_reopened, house.evolve_reopened, workspace.evolve_reopened),
-    e.RunFinished: (run.evolve_finished,),
+    e.RunReopened: (
+        run.evolve_reopened,
+        house.evolve_reopened,
+        notify.evolve_relieved,
+        workspace.evolve_reopened,
+    ),
+    e.RunFinished: (run.evolve_finished, notify.evolve_finished),
     # --- spawn
     e.ActorSpawned: (
         spawn.evolve_spawned,

@@ -7,6 +7,7 @@ from leadhand.domain import ledger
 from leadhand.domain.ids import ROOT, depth
 from leadhand.domain.rules import contract
 from leadhand.domain.rules.kv import ENTRIES_MAX, LAYER_MAX
+from leadhand.domain.rules.notify import ATTEMPTS_MAX, PENDING_MAX
 from leadhand.domain.state import Run
 
 
@@ -23,6 +24,7 @@ def broken(run: Run) -> list[str]:
         *_workspaces(run),
         *_store(run),
         *_leases(run),
+        *_outbox(run),
     ]
 
 
@@ -202,3 +204,15 @@ def _approvals(run: Run) -> Iterator[str]:
         for each in actor.approvals.values():
             if each.used and not (each.answer and each.answer.approved):
                 yield f"{each.id}: was used without an approval"
+
+
+def _outbox(run: Run) -> Iterator[str]:
+    sinks = len(run.manifest.notifications) if run.manifest else 0
+    for key, each in run.outbox.pending.items():
+        if key != f"{each.seq}-{each.sink}" or each.sink >= sinks or each.seq > run.seq:
+            yield f"{key}: is a notice of no event, or to no sink"
+        if each.attempts >= ATTEMPTS_MAX:
+            yield f"{key}: is tried more often than any notice is"
+    failed = sum(each.event == "worker_failed" for each in run.outbox.pending.values())
+    if failed > PENDING_MAX:
+        yield "more workers that failed wait to be told of than may"

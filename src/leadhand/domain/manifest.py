@@ -26,6 +26,17 @@ PolicyAction = Literal["auto_approve", "auto_reject", "block"]
 ApprovalFallback = Literal["auto_reject", "auto_approve"]
 ApprovalCategory = Literal["tool_use", "plan", "cost"]
 APPROVAL_TTL_SECS = 600
+# Where the operator is told, what of, and how bad that is, the least first.
+SinkKind = Literal["log", "webhook", "slack", "discord"]
+NoticeEvent = Literal[
+    "approval_request",
+    "approval_pending",
+    "run_dispatched",
+    "run_finished",
+    "budget_exceeded",
+    "worker_failed",
+]
+Severity = Literal["info", "warning", "error"]
 # What a server of models speaks: Messages, Responses, Chat Completions. Each is also the name of a
 # provider that needs no table.
 Dialect = Literal["anthropic", "openai", "openai-chat"]
@@ -90,6 +101,28 @@ class Approvals(Struct, frozen=True, omit_defaults=True):
     policies: tuple[ApprovalPolicy, ...] = ()
     default: PolicyAction = "block"
     plan_required: bool = False
+
+
+class Notification(Struct, frozen=True, omit_defaults=True):
+    """A sink: where the operator is told of what happens.
+
+    url: as it is written: what its `${LEADHAND_...}` stand for is in no log. path: the file of a
+    log; empty for one in the run's folder. events: empty for all.
+    """
+
+    kind: SinkKind
+    url: str = ""
+    path: str = ""
+    events: tuple[NoticeEvent, ...] = ()
+    severity_min: Severity = "info"
+
+
+class Lifecycle(Struct, frozen=True, omit_defaults=True):
+    """What a run has to do with the process that began it. survive_parent: one in the background
+    goes on when that is gone. notify: it is told where its environment says how."""
+
+    survive_parent: bool = True
+    notify: bool = True
 
 
 class Settings(Struct, frozen=True, omit_defaults=True):
@@ -199,6 +232,8 @@ class Manifest(Struct, frozen=True, omit_defaults=True):
     tools: tuple[str, ...] = ()
     subleads: Subleads | None = None
     approvals: Approvals = Approvals()
+    notifications: tuple[Notification, ...] = ()
+    lifecycle: Lifecycle = Lifecycle()
 
     def mapped(
         self, settings: Callable[[Settings], Settings], model: Callable[[str], str]

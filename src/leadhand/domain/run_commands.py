@@ -29,6 +29,31 @@ class ChangeHouse(Struct, frozen=True, tag=True):
     lead_timeout_secs: int | None = None
 
 
+# --- notify
+
+
+class RemindApproval(Struct, frozen=True, tag=True):
+    """Remind the operator of a question that has waited for half of its time."""
+
+    approval: str
+
+
+class RecordDelivered(Struct, frozen=True, tag=True):
+    """A sink was told; key: as in `events.NoticeDelivered`."""
+
+    key: str
+
+
+class RecordUndelivered(Struct, frozen=True, tag=True):
+    """A sink could not be told. until: it asked not to be tried before (wall clock, milliseconds).
+    final: it never will be."""
+
+    key: str
+    why: str
+    until: int = 0
+    final: bool = False
+
+
 # --- pace
 
 

@@ -22,7 +22,13 @@ from leadhand.domain.actor_state import Told as Told
 from leadhand.domain.actor_state import Wait as Wait
 from leadhand.domain.events import Limit, RunStatus, Status
 from leadhand.domain.ids import ActorId, CallId
-from leadhand.domain.manifest import TASKS_PARALLEL, HouseRules, Manifest
+from leadhand.domain.manifest import (
+    TASKS_PARALLEL,
+    HouseRules,
+    Manifest,
+    NoticeEvent,
+    Severity,
+)
 from leadhand.domain.money import Usage
 from leadhand.domain.shared_state import Entry as Entry
 from leadhand.domain.shared_state import Layer as Layer
@@ -54,6 +60,37 @@ class Envelope(Struct):
     report: int = 0
     excess: int = 0
     users: int = 0
+
+
+# --- notify
+
+
+class Pending(Struct):
+    """A notice that its sink was not told of. seq: the event that it tells of. wall_ms: when that
+    was; until: the sink asked not to be tried before (wall clock). why: it was not told."""
+
+    event: NoticeEvent
+    severity: Severity
+    seq: int
+    sink: int
+    wall_ms: int
+    attempts: int = 0
+    until: int = 0
+    why: str = ""
+
+
+class Outbox(Struct):
+    """What the sinks are still to be told, by key, and how many notices went how. lost: of which
+    there were too many at a time. why: of the last that was dropped. short: whether the want of
+    money was told. report: the event with the last report."""
+
+    pending: dict[str, Pending] = field(default_factory=dict)
+    delivered: int = 0
+    dropped: int = 0
+    lost: int = 0
+    why: str = ""
+    short: bool = False
+    report: int = 0
 
 
 # --- pace
@@ -169,6 +206,7 @@ class Run(Struct):
     questions: dict[str, tuple[ActorId, CallId]] = field(default_factory=dict)
     asked: int = 0
     denials: int = 0
+    outbox: Outbox = field(default_factory=Outbox)
 
     @property
     def led(self) -> bool:

@@ -23,6 +23,7 @@ REQUIRED = {
     "prices": ["input", "output"],
     "task": ["id", "prompt"],
     "approval_policy": ["action"],
+    "notification": ["kind"],
 }
 _NAMED = {"agents": {"pattern": f"^{NAME.pattern}$"}, "providers": {"pattern": f"^{NAME.pattern}$"}}
 

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from leadhand.domain.manifest import Agent, HouseRules, Lead, Manifest, Settings, Task
 from leadhand.domain.money import NANO, Price, show
-from leadhand.load import contract, policies, providers, subleads, tasks
+from leadhand.load import contract, notifications, policies, providers, subleads, tasks
 from leadhand.load import settings as reading
 from leadhand.load.lines import KeyPath
 from leadhand.load.section import ENTRIES_MAX, NAME, NAME_RULE, Section, dotted, shown
@@ -34,9 +34,9 @@ _TASK = (*tasks.KEYS, *_DEFAULTS)
 _PRICE = ("input", "output", "cache_read", "cache_creation")
 _TOP = (
     *("run", "defaults", "lead", "sublead_defaults", "task", "agents", "prices", "providers"),
-    "approval_policy",
+    *("approval_policy", "notification", "lifecycle"),
 )
-_LATER = ("mcp_server", "notification", "lifecycle")
+_LATER = ("mcp_server",)
 ON_QUOTA = ("park", "fail")
 _WORKTREE_CLEANUP = ("on_success", "always", "never")
 
@@ -53,6 +53,8 @@ _HOMES = (
     | dict.fromkeys(("branch", *subleads.KEYS), "[lead]")
     | dict.fromkeys(("read_down",), "[sublead_defaults]")
     | dict.fromkeys(("description",), "[agents.NAME]")
+    | dict.fromkeys(("events", "severity_min"), "[[notification]]")
+    | dict.fromkeys(notifications.LIFECYCLE_KEYS, "[lifecycle]")
 )
 
 
@@ -80,6 +82,8 @@ def manifest(top: Section, base: Path) -> Manifest:
         tools=tuple(top.report.tools),
         subleads=subleads.read(top, lead, house, base, _HOMES),
         approvals=policies.read(top, run, _HOMES),
+        notifications=notifications.read(top, base, _HOMES),
+        lifecycle=notifications.lifecycle(top.table("lifecycle"), _HOMES),
     )
 
 

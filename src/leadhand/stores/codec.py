@@ -42,7 +42,12 @@ class Secrets:
 
     def __init__(self, values: Mapping[str, str]) -> None:
         """values: by name. A value shorter than SECRET_MIN is no secret."""
-        self._marks = {
+        self._marks: dict[bytes, bytes] = {}
+        self.learn(values)
+
+    def learn(self, values: Mapping[str, str]) -> None:
+        """Keep these out too, from now on."""
+        self._marks |= {
             form: f"[secret {name}]".encode()
             for name, value in values.items()
             if len(value) >= SECRET_MIN

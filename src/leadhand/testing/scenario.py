@@ -8,7 +8,16 @@ from msgspec.structs import replace
 from leadhand.domain import commands as c
 from leadhand.domain.contract import NOTHING, Contract
 from leadhand.domain.ids import ActorId
-from leadhand.domain.manifest import Agent, HouseRules, Lead, Manifest, Settings, Subleads, Task
+from leadhand.domain.manifest import (
+    Agent,
+    HouseRules,
+    Lead,
+    Manifest,
+    Notification,
+    Settings,
+    Subleads,
+    Task,
+)
 from leadhand.domain.money import Price, bound
 from leadhand.domain.state import Run
 from leadhand.engine.inbox import Mailable, encode
@@ -157,6 +166,8 @@ def manifest_of(dice: Random) -> Manifest:
         prices,
         tasks=tasks,
         subleads=subleads,
+        # Nobody tells them anything: what there is to tell is kept, within its bounds.
+        notifications=(Notification("log"), Notification("log", severity_min="error")),
     )
 
 

@@ -5,14 +5,15 @@ from msgspec import Struct
 
 from leadhand.domain.ids import ROOT
 from leadhand.domain.rules.run import reopenable
-from leadhand.domain.state import Run
+from leadhand.domain.state import Outbox, Run
 from leadhand.domain.text import one_line
 
 
 class Head(Struct, frozen=True, omit_defaults=True):
     """A run in brief. Money in nano-dollars, times in milliseconds of wall clock. parked: why, if
-    it is; parked_until: 0 where it waits for who resumes it. run_ms, wall_ms: when this
-    was written. paused: how many actors are; questions: how many wait for the operator."""
+    it is; parked_until: 0 where it waits for who resumes it. run_ms, wall_ms: when it was written.
+    paused: how many actors are; questions: how many wait for the operator. notices: that no sink
+    was told of yet; dropped: that none will be, and why of the last, or of the oldest that waits."""
 
     run_id: str = ""
     lead: str = ""
@@ -34,6 +35,9 @@ class Head(Struct, frozen=True, omit_defaults=True):
     questions: int = 0
     paused: int = 0
     preview: str = ""
+    notices: int = 0
+    dropped: int = 0
+    notice_why: str = ""
 
 
 def head_of(run: Run, wall_ms: int = 0) -> Head:
@@ -60,7 +64,16 @@ def head_of(run: Run, wall_ms: int = 0) -> Head:
         questions=len(run.questions),
         paused=run.paused,
         preview=one_line(lead.preview) if lead else "",
+        notices=len(run.outbox.pending),
+        dropped=run.outbox.dropped + run.outbox.lost,
+        notice_why=notice_why(run.outbox),
     )
+
+
+def notice_why(box: Outbox) -> str:
+    """Why the operator was not told of something; empty where nothing went wrong."""
+    waits = next((each.why for each in box.pending.values() if each.why), "")
+    return waits or box.why or ("too many at a time" if box.lost else "")
 
 
 def head(run: Run, wall_ms: int = 0) -> bytes:

@@ -252,6 +252,10 @@ TEXTS: dict[type, Words] = {
     e.LeaseExpired: lambda it: f"its lease {lease_name(it.lease)} expired",
     e.LeaseLeft: lambda it: f"waits no longer for the lease {lease_name(it.lease)}",
     e.MessageSent: lambda it: f"message from {it.sender}: {line(it.text, 160)}",
+    e.ApprovalReminded: lambda it: f"{it.approval} has waited for half of its time",
+    e.NoticeDeferred: lambda it: f"notice {it.key} waits: its sink could not be told: {it.why}",
+    e.NoticeDelivered: lambda it: f"notice {it.key} is told",
+    e.NoticeDropped: lambda it: f"notice {it.key} is dropped: {it.why}",
     e.CallHeld: lambda it: f"its call waits for {it.why}",
     e.ToolBegun: lambda it: f"calls {it.step or it.tool}",
     e.MailDelivered: lambda it: f"read {counted(len(it.messages), 'message')}",
@@ -292,5 +296,5 @@ TEXTS: dict[type, Words] = {
 DETAILS = (
     *(e.ApprovalUsed, e.ExitLate, e.CallAdmitted, e.DeadlineNeared, e.MessageSent, e.ToolLate),
     *(e.TurnLate, e.WorkspaceMade, e.WorkspaceRemoved, e.LeaseRenewed, e.LeaseLeft),
-    *(e.SessionHalted, e.BeginningKept, e.MailDelivered),
+    *(e.SessionHalted, e.BeginningKept, e.MailDelivered, e.NoticeDeferred, e.NoticeDelivered),
 )

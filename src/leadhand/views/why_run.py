@@ -31,8 +31,24 @@ def whole_run(run: Run, scene: Scene) -> Why:
     refusals = sum(isinstance(each, e.SpawnRefused) for _, each in scene.happened)
     if refusals:
         said.append(f"Spawns refused: {refusals}{codes(scene)}.")
+    said += untold(run)
     said.append(f"It has cost {show(run.spent)} of {show(run.house.budget_nanousd)}.")
     return Why("", state, cost_usd=as_usd(run.spent), sentences=tuple(said))
+
+
+def untold(run: Run) -> Iterator[str]:
+    """What the operator's sinks were not told of, and why."""
+    for number, sink in enumerate(run.manifest.notifications if run.manifest else ()):
+        waits = [each for each in run.outbox.pending.values() if each.sink == number]
+        whys = [each.why for each in waits if each.why]
+        if whys:
+            told = counted(len(waits), "notice")
+            yield f"Sink {number} ({sink.kind}) is still to be told of {told}: {line(whys[0])}."
+    if run.outbox.dropped:
+        dropped = counted(run.outbox.dropped, "notice")
+        yield f"Nobody will be told of {dropped}: {line(run.outbox.why)}."
+    if run.outbox.lost:
+        yield f"{counted(run.outbox.lost, 'notice')} found no room among those that wait."
 
 
 def never_began(scene: Scene) -> Iterator[str]:

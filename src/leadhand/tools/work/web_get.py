@@ -5,26 +5,22 @@ a name server or a redirect says; and nothing that comes back is taken in withou
 """
 
 import asyncio
-import functools
-import socket
 import ssl
 import zlib
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 
 import aiohttp
-from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
 from leadhand import __version__, http_body
+from leadhand.dial import Resolve, connector, resolved, trust
 from leadhand.domain import hosts
 from leadhand.domain.hosts import Address, Permit
 from leadhand.domain.text import one_line
 from leadhand.refusals import HostNotAllowed, ToolFailed
 from leadhand.tools.work.web_fetch import Fetched, Limits
 from leadhand.tools.work.web_url import Target, redirected, short, target
-
-Resolve = Callable[[str, int], Awaitable[list[Address]]]
 
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 STATUS_LINE_MAX = 8 * 1024
@@ -38,21 +34,6 @@ _HEADERS = {
     "Accept-Encoding": "gzip, deflate",
 }
 _CHECK = "Check the URL; where it is right, report that it cannot be fetched."
-
-
-async def resolved(host: str, port: int) -> list[Address]:
-    """The addresses of a name, as this machine knows them. Raises OSError."""
-    loop = asyncio.get_running_loop()
-    found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    # An address with a zone is not one that anybody could be allowed.
-    texts = (str(sockaddr[0]) for *_, sockaddr in found)
-    return list(dict.fromkeys(one for text in texts if (one := hosts.address(text)) is not None))
-
-
-@functools.cache
-def trust() -> ssl.SSLContext:
-    """Whom https believes: the authorities that this machine trusts."""
-    return ssl.create_default_context()
 
 
 class Web:
@@ -142,15 +123,8 @@ class _Hop:
         Raises ToolFailed.
         """
         at = self._at
-        connector = aiohttp.TCPConnector(
-            resolver=_Known(at.host, addresses),
-            socket_factory=functools.partial(gated, frozenset(addresses)),
-            use_dns_cache=False,
-            force_close=True,
-            ssl=self._tls,
-        )
         self._session = aiohttp.ClientSession(
-            connector=connector,
+            connector=connector(at.host, addresses, self._tls),
             cookie_jar=aiohttp.DummyCookieJar(),
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),
             headers=_HEADERS,
@@ -201,41 +175,6 @@ class _Hop:
             with suppress(TimeoutError):
                 async with asyncio.timeout(CLOSE_SECS):
                     await self._session.close()
-
-
-class _Known(AbstractResolver):
-    """Gives the addresses that were checked, for the host that they were checked for."""
-
-    def __init__(self, host: str, addresses: Sequence[Address]) -> None:
-        self._host, self._addresses = host, addresses
-
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
-    ) -> list[ResolveResult]:
-        if host != self._host:
-            raise OSError(f"{host} was not checked")
-        return [
-            ResolveResult(
-                hostname=host,
-                host=str(where),
-                port=port,
-                family=socket.AF_INET if where.version == 4 else socket.AF_INET6,
-                proto=0,
-                flags=socket.AI_NUMERICHOST,
-            )
-            for where in self._addresses
-        ]
-
-    async def close(self) -> None:
-        """Nothing was opened."""
-
-
-def gated(checked: frozenset[Address], info: aiohttp.AddrInfoType) -> socket.socket:
-    """A socket for an address that was checked; the last gate, whoever asks for it."""
-    family, kind, protocol, _, where = info
-    if hosts.address(str(where[0])) not in checked:
-        raise OSError(f"{where[0]} was not checked")
-    return socket.socket(family, kind, protocol)
 
 
 async def _read(

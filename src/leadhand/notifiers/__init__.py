@@ -1,0 +1,1 @@
+"""Notifiers: the implementations of `notifier.py`, blind to each other."""

@@ -1,0 +1,44 @@
+"""Telling: the notifiers of one run's sinks, each made when it is first to tell something."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from leadhand.domain.manifest import Manifest, Notification
+from leadhand.errors import NotifyError
+from leadhand.folder import Folder
+from leadhand.notifier import Notifier
+from leadhand.notifiers.discord import Discord
+from leadhand.notifiers.log import Log
+from leadhand.notifiers.slack import Slack
+from leadhand.notifiers.webhook import Webhook
+from leadhand.post import Post
+from leadhand.sinks import Destination, destination
+
+KINDS: dict[str, Callable[[Destination, Post], Notifier]] = {
+    "webhook": Webhook,
+    "slack": Slack,
+    "discord": Discord,
+}
+
+
+class Sinks:
+    """Gives the notifier of a sink by its number. environ: what the URLs' variables stand for."""
+
+    def __init__(self, manifest: Manifest, environ: Mapping[str, str], folder: Folder) -> None:
+        self._sinks, self._environ, self._folder = manifest.notifications, environ, folder
+        self._made: dict[int, Notifier] = {}
+
+    def __call__(self, sink: int) -> Notifier:
+        """See `courier.Made`."""
+        if sink not in self._made:
+            self._made[sink] = self._make(self._sinks[sink])
+        return self._made[sink]
+
+    def _make(self, sink: Notification) -> Notifier:
+        if sink.kind == "log":
+            return Log(Path(sink.path) if sink.path else self._folder.notifications)
+        try:
+            to = destination(sink, self._environ)
+        except ValueError as error:
+            raise NotifyError(str(error)) from None
+        return KINDS[sink.kind](to, Post())
