@@ -8,9 +8,10 @@ from _run import a_run_with
 
 from leadhand.domain.ids import ROOT
 from leadhand.model import Answer, Model, Request
+from leadhand.model_wiring import make_models
 from leadhand.models import anthropic
 from leadhand.models.wire import encode
-from leadhand.wiring import LiveRun, make_models
+from leadhand.wiring import LiveRun
 
 # Its window holds what a thousand workers bring.
 MODEL = "anthropic:claude-sonnet-4-6"

@@ -13,6 +13,7 @@ from leadhand.domain.manifest import HouseRules, Lead, Manifest, Settings
 from leadhand.domain.money import NANO, Price
 from leadhand.freeze import Models
 from leadhand.model import Request
+from leadhand.model_wiring import make_models
 from leadhand.models.scripted import Reply, Script
 from leadhand.store import Store
 from leadhand.stores.memory import MemoryStore
@@ -20,7 +21,7 @@ from leadhand.stores.sqlite import SqliteStore
 from leadhand.testing.model_server import ModelServer, model_server
 from leadhand.testing.script import done
 from leadhand.testing.step import Step
-from leadhand.wiring import LiveRun, make_models, resume_run, start_run
+from leadhand.wiring import LiveRun, resume_run, start_run
 from tests.seeds.kit import Ended
 
 MODEL = "anthropic:claude-haiku-4-5"

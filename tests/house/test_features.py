@@ -18,7 +18,7 @@ from tests.house.source import PACKAGE, ROOT, Breach, Module, hold, module, modu
 TESTED_FOLDERS = {"domain/rules": "rules", "tools": "tools", "views": "views"}
 STRIPED_FILES = (
     *("commands", "run_commands", "shared_commands", "steer_commands"),
-    *("events", "call_events", "contract_events", "notice_events", "shared_events"),
+    *("events", "call_events", "contract_events", "notice_events", "shared_events", "steer_events"),
     *("state", "actor_state", "shared_state", "decide", "evolve", "due"),
 )
 SECTION = re.compile(r"^\s*# -{2,} *(\w+)", re.MULTILINE)
@@ -86,7 +86,11 @@ def test_every_feature_has_a_test_file() -> None:
     ("facts", "file", "table"),
     [
         ("commands run_commands shared_commands steer_commands", "decide", "DECIDE"),
-        ("events call_events contract_events notice_events shared_events", "evolve", "EVOLVE"),
+        (
+            "events call_events contract_events notice_events shared_events steer_events",
+            "evolve",
+            "EVOLVE",
+        ),
     ],
 )
 def test_every_command_and_event_has_its_rule(facts: str, file: str, table: str) -> None:

@@ -22,7 +22,8 @@ LAZY_PLACES = {
     "__init__.py": "the public API loads each name when it is first asked for",
     "cli/": "a verb loads what it needs, so that --help stays quick",
     "testing/": "the test kit must not load what a test does not use",
-    "wiring.py": "only the harnesses and models that a manifest names are loaded",
+    "wiring.py": "only what a manifest names is loaded",
+    "model_wiring.py": "only the models that a manifest names are loaded",
 }
 IMPURE_MODULES = frozenset(
     """asyncio contextvars datetime glob http io logging multiprocessing os pathlib queue random

@@ -17,7 +17,7 @@ from typing import Literal
 import msgspec
 from msgspec import Struct
 
-from leadhand import freeze, wiring
+from leadhand import freeze, model_wiring, wiring
 from leadhand.domain import commands as c
 from leadhand.domain.money import Price
 from leadhand.errors import LeadhandError, StoreError
@@ -203,4 +203,4 @@ def carry_out(words: list[str], deadly: Callable[[Point], freeze.Models]) -> Non
 
 
 if __name__ == "__main__":
-    carry_out(sys.argv[1:], lambda point: killing(wiring.make_models(), point))
+    carry_out(sys.argv[1:], lambda point: killing(model_wiring.make_models(), point))

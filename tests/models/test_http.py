@@ -137,9 +137,9 @@ def test_a_proxy_of_the_environment_is_used_but_not_for_this_machine(
 def test_the_library_is_loaded_only_for_a_model_that_needs_it() -> None:
     code = """
 import sys
-import leadhand, leadhand.wiring, leadhand.testing
+import leadhand, leadhand.wiring, leadhand.model_wiring, leadhand.testing
 assert "aiohttp" not in sys.modules
-models = leadhand.wiring.make_models({"ANTHROPIC_API_KEY": "k"})
+models = leadhand.model_wiring.make_models({"ANTHROPIC_API_KEY": "k"})
 models("anthropic:claude-haiku-4-5")
 assert "aiohttp" in sys.modules
 """

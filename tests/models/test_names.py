@@ -5,12 +5,12 @@ import pytest
 from leadhand.domain.manifest import Provider
 from leadhand.domain.money import Price
 from leadhand.errors import UsageError
+from leadhand.model_wiring import make_models
 from leadhand.models.anthropic import AnthropicModel
 from leadhand.models.names import split, wire_name
 from leadhand.models.openai import OpenAiChatModel
 from leadhand.models.openai_responses import OpenAiModel
 from leadhand.refusals import UnknownModel
-from leadhand.wiring import make_models
 
 KEYS = {"ANTHROPIC_API_KEY": "a", "OPENAI_API_KEY": "o"}
 

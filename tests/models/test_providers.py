@@ -12,6 +12,7 @@ from leadhand.domain.ids import ROOT
 from leadhand.domain.manifest import HouseRules, Lead, Manifest, Provider, Settings
 from leadhand.domain.money import NANO, Price
 from leadhand.model import Model, Prose, Raw, Request
+from leadhand.model_wiring import make_models
 from leadhand.models.http import Http
 from leadhand.models.providers import ProviderModel
 from leadhand.models.scripted import Reply, Script
@@ -20,7 +21,7 @@ from leadhand.stores.sqlite import SqliteStore
 from leadhand.testing.model_server import model_server
 from leadhand.testing.script import turn
 from leadhand.testing.step import Step
-from leadhand.wiring import make_models, start_run
+from leadhand.wiring import start_run
 from tests.models.kit import (
     DIALECTS,
     KEY,
@@ -292,7 +293,7 @@ import sys
 sys.modules["pydantic_ai"] = None
 import leadhand.cli, leadhand.wiring
 from leadhand.refusals import UnknownModel
-models = leadhand.wiring.make_models({"ANTHROPIC_API_KEY": "k"})
+models = leadhand.model_wiring.make_models({"ANTHROPIC_API_KEY": "k"})
 models("anthropic:claude-haiku-4-5")
 assert "pydantic" not in sys.modules
 try:

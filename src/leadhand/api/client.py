@@ -8,7 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from leadhand import freeze, wiring
+from leadhand import freeze, model_wiring, wiring
 from leadhand.api import orders, toml
 from leadhand.api.handle import RunHandle
 from leadhand.api.names import run_named
@@ -107,7 +107,7 @@ class Leadhand:
     ) -> None:
         self.run_dir = run_dir
         self._environ, self._tools = environ, tools_of(tools)
-        self._clients = wiring.Clients(environ, models)
+        self._clients = model_wiring.Clients(environ, models)
         self._opened: Store | None = None
         self._left = False
         # Those at work, and those that failed.

@@ -11,7 +11,7 @@ import click
 from msgspec import Struct
 from msgspec.structs import replace
 
-from leadhand import freeze, wiring
+from leadhand import freeze, model_wiring
 from leadhand.contracts.returns import schema_fault
 from leadhand.domain.manifest import Manifest
 from leadhand.domain.prices import listed
@@ -79,7 +79,7 @@ def check(path: Path, set_: Sequence[Option]) -> Checked:
     """Check a manifest with its options. Raises ManifestError where it cannot be read at all."""
     found = find(path, set_)
     base, report = path.absolute().parent, found.report
-    models = wiring.make_models(providers=found.manifest.providers)
+    models = model_wiring.make_models(providers=found.manifest.providers)
 
     def judge(name: str) -> None:
         freeze.usable(name, base, found.manifest, models)

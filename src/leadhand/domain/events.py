@@ -37,11 +37,8 @@ from leadhand.domain.contract_events import OutcomeReported as OutcomeReported
 from leadhand.domain.event import Event as Event
 from leadhand.domain.ids import ActorId, CallId
 from leadhand.domain.manifest import (
-    ApprovalFallback,
-    ApprovalPolicy,
     HouseRules,
     Manifest,
-    PolicyAction,
     Settings,
 )
 from leadhand.domain.money import Price
@@ -55,13 +52,20 @@ from leadhand.domain.outcomes import ReportItem as ReportItem
 from leadhand.domain.outcomes import Role as Role
 from leadhand.domain.outcomes import RunStatus as RunStatus
 from leadhand.domain.outcomes import Status as Status
-from leadhand.domain.questions import Question
 from leadhand.domain.shared_events import EntryPut as EntryPut
 from leadhand.domain.shared_events import LeaseExpired as LeaseExpired
 from leadhand.domain.shared_events import LeaseGranted as LeaseGranted
 from leadhand.domain.shared_events import LeaseLeft as LeaseLeft
 from leadhand.domain.shared_events import LeaseReleased as LeaseReleased
 from leadhand.domain.shared_events import LeaseRenewed as LeaseRenewed
+from leadhand.domain.steer_events import ActorPaused as ActorPaused
+from leadhand.domain.steer_events import ActorReprompted as ActorReprompted
+from leadhand.domain.steer_events import ActorUnpaused as ActorUnpaused
+from leadhand.domain.steer_events import ApprovalAnswered as ApprovalAnswered
+from leadhand.domain.steer_events import ApprovalAsked as ApprovalAsked
+from leadhand.domain.steer_events import ApprovalUsed as ApprovalUsed
+from leadhand.domain.steer_events import PoliciesChanged as PoliciesChanged
+from leadhand.domain.steer_events import SessionHalted as SessionHalted
 
 # --- actor
 
@@ -104,41 +108,6 @@ class ExitLate(Event, frozen=True):
     """A session ended after its actor had settled: nothing changes."""
 
     outcome: str = ""
-
-
-# --- approval
-
-
-class ApprovalAsked(Event, frozen=True):
-    """The operator was asked. approval: its id in this run. details: what is asked for, as JSON.
-    until: run_ms, when the fallback answers. resources: globs of what a plan writes."""
-
-    approval: str = ""
-    call: CallId = CallId("")
-    question: Question = Question("tool_use")
-    summary: str = ""
-    details: str = ""
-    until: int = 0
-    fallback: ApprovalFallback = "auto_reject"
-    resources: tuple[str, ...] = ()
-
-
-class ApprovalAnswered(Event, frozen=True):
-    """A question has its answer. by: the operator, `policy`, or `ttl` where nobody answered."""
-
-    approval: str = ""
-    call: CallId = CallId("")
-    approved: bool = False
-    comment: str = ""
-    edited_summary: str = ""
-    by: str = ""
-
-
-class ApprovalUsed(Event, frozen=True):
-    """What was approved began."""
-
-    approval: str = ""
-    call: CallId = CallId("")
 
 
 # --- caps
@@ -203,45 +172,6 @@ class PathsMapped(Event, frozen=True):
     second now; without an actor, what the manifest names."""
 
     pairs: tuple[tuple[str, str], ...] = ()
-
-
-# --- pause
-
-
-class ActorPaused(Event, frozen=True):
-    """An actor takes no further step. cancel: its session is stopped; freeze: it stands still."""
-
-    mode: Literal["cancel", "freeze"] = "cancel"
-    by: str = ""
-    reason: str = ""
-
-
-class ActorUnpaused(Event, frozen=True):
-    """A paused actor goes on. call: the tool call that asked for it, if one did."""
-
-    by: str = ""
-    call: CallId = CallId("")
-
-
-class ActorReprompted(Event, frozen=True):
-    """An actor's turn was interrupted, for a message that it reads next."""
-
-    by: str = ""
-
-
-class SessionHalted(Event, frozen=True):
-    """The session of a paused or reprompted actor is stopped."""
-
-
-# --- policy
-
-
-class PoliciesChanged(Event, frozen=True):
-    """Other policies hold from now on."""
-
-    policies: tuple[ApprovalPolicy, ...] = ()
-    default: PolicyAction = "block"
-    by: str = ""
 
 
 # --- report

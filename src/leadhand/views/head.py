@@ -12,8 +12,8 @@ from leadhand.domain.text import one_line
 class Head(Struct, frozen=True, omit_defaults=True):
     """A run in brief. Money in nano-dollars, times in milliseconds of wall clock. parked: why, if
     it is; parked_until: 0 where it waits for who resumes it. run_ms, wall_ms: when it was written.
-    paused: how many actors are; questions: how many wait for the operator. notices: that no sink
-    was told of yet; dropped: that none will be, and why of the last, or of the oldest that waits."""
+    paused: how many actors are; questions: that wait for the operator. notices: that no sink
+    was told of yet; dropped: that none will be, and why of the last or the oldest that waits."""
 
     run_id: str = ""
     lead: str = ""
