@@ -13,10 +13,19 @@ from msgspec.structs import replace
 
 from leadhand.domain import commands as c
 from leadhand.domain.contract import Contract, Delivery, Evidence, Output
+from leadhand.domain.events import Intent
 from leadhand.domain.evolve import EVOLVE
 from leadhand.domain.ids import ROOT, ActorId, CallId
-from leadhand.domain.manifest import Lead, Manifest, Settings, Subleads
+from leadhand.domain.manifest import (
+    ApprovalPolicy,
+    Approvals,
+    Lead,
+    Manifest,
+    Settings,
+    Subleads,
+)
 from leadhand.domain.money import NANO, Price, Usage
+from leadhand.domain.questions import Question
 from leadhand.engine.clock import SystemClock
 from leadhand.engine.engine import Engine
 from leadhand.store import Row
@@ -169,6 +178,43 @@ async def with_subleads() -> Memory:
     return memory
 
 
+async def with_approvals() -> Memory:
+    """The disk after a run whose lead asks, and is answered by its operator, a policy and time."""
+    memory = Memory()
+    memory.runs[RUN] = KeptRun("")
+    engine = await Engine.open(MemoryStore(memory), RUN, SystemClock(), "approvals")
+    lead = Lead("lead", "Go.", Settings(model=UNIT, directory="/"))
+    late = ApprovalPolicy("block", tool="Bash", command="*push*", ttl_secs=0)
+    approvals = Approvals((late, ApprovalPolicy("auto_reject", category="cost", reason="Dear.")))
+    asked = Manifest(lead, prices={UNIT: Price()}, approvals=approvals)
+    push = Question("tool_use", "Bash", ("/a",), "git push", "example.com", digest="abc")
+    every = ApprovalPolicy(
+        "block", "root/*", "worker", "tool_use", "Write", "/a/*", "", "", NANO, "Why.", 60
+    )
+    asking = [CallId(f"q{number}") for number in range(4)]
+    intents = tuple(Intent(each, "request_approval", "keyed", "asks") for each in asking)
+    for command in (
+        c.OwnRun(1, "approvals"),
+        c.StartRun(RUN, asked),
+        c.AdmitCall(ROOT, CallId("a"), 10, counted=0),
+        c.RecordTurn(ROOT, CallId("a"), "[]", Usage(1, 1), "tool_use", intents),
+        c.AskApproval(ROOT, asking[0], Question("plan"), "A plan.", '{"plan":1}', 60),
+        c.AnswerApproval("A1", True, "Well.", "A part of it."),
+        c.UseApproval(ROOT, asking[0]),
+        c.AskApproval(ROOT, asking[1], Question("cost", cost_nanousd=NANO), "A dear one."),
+        c.AskApproval(ROOT, asking[2], push, "Push it.", fallback="auto_approve"),
+        c.ExpireApproval("A3"),
+        c.ChangePolicies((every,), "auto_reject", "operator"),
+        c.AskApproval(ROOT, asking[3], Question("plan"), "Another plan."),
+        c.RecordExit(ROOT, "completed", "Done."),
+        c.RecordExit(ROOT, "completed", "Done."),
+        c.FinishRun(),
+    ):
+        await engine.submit(command)
+    await engine.close()
+    return memory
+
+
 def written(rows: list[Row]) -> bytes:
     """A log as lines of JSON; data is text."""
     lines = [
@@ -203,6 +249,10 @@ def main(version: str) -> None:
     if not any(HERE.glob("*/subleads.jsonl")):
         rows = asyncio.run(with_subleads()).runs[RUN].rows
         (folder / "subleads.jsonl").write_bytes(written(rows))
+    if "ApprovalUsed" in missing:
+        rows = asyncio.run(with_approvals()).runs[RUN].rows
+        (folder / "approvals.jsonl").write_bytes(written(rows))
+        missing -= {row.kind for row in rows}
     for seed in range(SEEDS_MAX if missing else 0):
         memory = simulated(seed)
         if "ExitLate" in missing:
