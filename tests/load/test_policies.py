@@ -119,3 +119,18 @@ def test_what_has_no_effect_is_a_warning() -> None:
 
 def test_a_default_that_is_none_is_a_fault() -> None:
     assert "must be one of" in faults("", 'default_approval_policy = "ask"\n')[0]
+
+
+def test_a_misspelt_tool_is_warned_of_and_a_function_of_ones_own_is_not() -> None:
+    (warning,) = loaded(policy('tool = "Bassh"\naction = "block"')).warnings
+    assert "fits none of the tools for work" in str(warning)
+    assert 'did you mean "Bash"?' in str(warning)
+    for name in ("spawn_worker", "B*", "sell"):
+        assert loaded(policy(f'tool = "{name}"\naction = "block"')).warnings == []
+
+
+def test_a_run_of_tasks_has_nobody_to_propose_a_plan() -> None:
+    text = f"{RULES}require_plan_approval = true\n"
+    task = '[[task]]\nid = "t"\nmodel = "m"\nprompt = "Do it."\nuse_worktree = false\n'
+    (warning,) = parse(text + task, "m.toml", Path("/")).warnings
+    assert "no lead is there to propose a plan" in str(warning)

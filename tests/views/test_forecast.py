@@ -209,3 +209,10 @@ def test_tasks_take_at_most_their_longest_chain_and_their_share_of_the_rest() ->
         assert found.worst_secs == secs
         assert [each.name for each in found.workers] == ["a", "b", "c", "d"]
         assert (found.lead.role, found.max_workers, found.trouble) == ("tasks", places, "")
+
+
+def test_a_plan_that_is_to_be_approved_first_does_not_hide_what_follows() -> None:
+    asked = manifest()
+    required = msgspec.structs.replace(asked, approvals=Approvals(plan_required=True))
+    assert seen(required).workers == seen(asked).workers
+    assert not any(each.refused for each in seen(required).workers)

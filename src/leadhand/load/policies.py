@@ -1,10 +1,12 @@
 """Policies: what a manifest asks of the operator, and what answers for the operator."""
 
+import difflib
 import re
 from typing import get_args
 
 from leadhand.domain.manifest import (
     APPROVAL_TTL_SECS,
+    KNOWN_TOOLS,
     ApprovalCategory,
     ApprovalFallback,
     ApprovalPolicy,
@@ -31,10 +33,14 @@ _GLOB = re.compile(r"[*?\[]")
 
 def read(top: Section, run: Section, homes: dict[str, str]) -> Approvals:
     """What [run] and [[approval_policy]] say of approvals."""
+    plan_required = bool(run.flag("require_plan_approval"))
+    if plan_required and "task" in top:
+        why = "has no effect, since no lead is there to propose a plan"
+        run.warn("require_plan_approval", message=why)
     return Approvals(
         policies=entries(top, homes),
         default=run.choice("default_approval_policy", ACTIONS) or "block",
-        plan_required=bool(run.flag("require_plan_approval")),
+        plan_required=plan_required,
     )
 
 
@@ -55,6 +61,10 @@ def _policy(section: Section, homes: dict[str, str]) -> ApprovalPolicy:
         tool = globs["tool"]
         if globs[key] and tool and not _GLOB.search(tool) and tool not in tools:
             section.fault(key, message=f"never fits: no tool but {' and '.join(tools)} has a {key}")
+    near = difflib.get_close_matches(globs["tool"][:60], KNOWN_TOOLS, 1)
+    if near and not _GLOB.search(globs["tool"]) and globs["tool"] not in KNOWN_TOOLS:
+        why = f'fits none of the tools for work; did you mean "{near[0]}"?'
+        section.warn("tool", message=why)
     if globs["path"] and not globs["path"].startswith(("/", "*", "?", "[")):
         mend = "Paths are judged whole: begin with / or *"
         section.fault("path", message="never fits, since it is relative", mend=mend)

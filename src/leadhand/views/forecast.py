@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator, Sequence
 from math import ceil
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from leadhand.briefing import briefing
 from leadhand.domain import commands as c
@@ -115,6 +116,9 @@ def forecast(
     models: those that it names; local: those of them that are free since nobody prices them.
     limits_secs: how long a call waits for its provider's limits.
     """
+    # What comes once a plan is approved, where one is to be.
+    approvals = replace(manifest.approvals, plan_required=False)
+    manifest = replace(manifest, approvals=approvals)
     house, run = manifest.house, Run()
     began, spawned = decide(run, c.StartRun("forecast", manifest), BEGINNING)
     assert isinstance(spawned, e.ActorSpawned)
