@@ -2,6 +2,7 @@
 at all; none holds up a run."""
 
 import asyncio
+import random
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -13,7 +14,7 @@ from aiohttp import web
 
 from leadhand.domain import commands as c
 from leadhand.domain import events as e
-from leadhand.domain.ids import ROOT, CallId
+from leadhand.domain.ids import ROOT, ActorId, CallId
 from leadhand.domain.manifest import Lead, Manifest, Notification, Settings
 from leadhand.domain.money import Price
 from leadhand.domain.questions import Question
@@ -360,5 +361,51 @@ def test_a_log_that_cannot_be_written_fails_no_run(tmp_path: Path) -> None:
         await told.close(0.2)
         whys = [each.why for each in told.rows(e.NoticeDeferred)]
         assert whys[0] == "its file cannot be written (Is a directory)"
+
+    asyncio.run(life())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(12))
+def test_whatever_owners_and_sinks_do_each_notice_is_heard_and_recorded_once(
+    seed: int, tmp_path: Path
+) -> None:
+    rng = random.Random(seed)
+
+    async def moody(request: web.Request) -> web.Response:
+        await request.read()
+        await asyncio.sleep(rng.choice((0, 0, 0.01)))
+        return web.Response(status=rng.choice((200, 200, 200, 429, 500)))
+
+    async def life() -> None:
+        async with site(moody) as server:
+            told = Told(tmp_path, environ_of(server), WEBHOOK, Notification("log"), WEBHOOK)
+            await told.open(backoff_secs=0.002)
+            for number in range(12):
+                await told.engine.submit(c.SpawnActor(ROOT, CallId(f"{number}"), "Do it."))
+                worker = ActorId(f"root/W{number + 1}")
+                outcome: c.Outcome = "failed" if rng.random() < 0.5 else "completed"
+                await told.engine.submit(c.RecordExit(worker, outcome, "", "no way"))
+                if rng.random() < 0.4:
+                    # An owner goes at any moment, and the next one comes.
+                    await asyncio.sleep(rng.choice((0, 0.002, 0.008)))
+                    await told.close(0)
+                    await told.open(backoff_secs=0.002)
+            wanted = {
+                f"{row.seq}-{sink}"
+                for row in told.memory.runs[RUN].rows
+                if row.kind == "RunStarted"
+                or (row.kind == "ActorSettled" and b"Failed" in row.data)
+                for sink in range(3)
+            }
+            await told.until(lambda: not told.engine.run.outbox.pending)
+            await told.close()
+            recorded = [each.key for each in told.rows(e.NoticeDelivered)]
+            assert told.rows(e.NoticeDropped) == []
+            assert sorted(recorded) == sorted(wanted)
+            heard = {request.headers["Idempotency-Key"] for request in server.seen}
+            lines = (tmp_path / "notifications.jsonl").read_bytes().splitlines()
+            heard |= {msgspec.json.decode(line)["id"] for line in lines}
+            assert heard == {f"{RUN}-{key}" for key in wanted}
 
     asyncio.run(life())

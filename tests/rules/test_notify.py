@@ -158,6 +158,16 @@ def test_a_want_of_money_is_told_once_and_again_after_there_was_more() -> None:
     assert told(one) == ["budget_exceeded"] * 2
 
 
+def test_a_worker_that_fails_for_want_of_the_runs_money_is_told_of_and_so_is_that() -> None:
+    one = world()
+    forget(one)
+    one.do(c.SpawnActor(ROOT, CallId("a"), "Do it."))
+    one.fold([e.ActorSettled(ActorId("root/W1"), status="BudgetExceeded")])
+    seq = one.run.seq
+    assert [*one.run.outbox.pending] == [f"{seq}-0", f"{seq}-0-budget"]
+    assert told(one) == ["worker_failed", "budget_exceeded"]
+
+
 def test_the_end_of_a_run_is_told_by_how_bad_it_is() -> None:
     worst = Notification("log", events=("run_finished",), severity_min="error")
     one = world(Notification("log", events=("run_finished",)), worst)

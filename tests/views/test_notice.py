@@ -5,6 +5,7 @@ import pytest
 
 from leadhand.domain import events as e
 from leadhand.domain.ids import ROOT, ActorId, CallId
+from leadhand.domain.manifest import NoticeEvent
 from leadhand.domain.money import NANO
 from leadhand.domain.outcomes import Report, ReportItem
 from leadhand.domain.questions import Question
@@ -16,10 +17,15 @@ from tests.rules.world import WALL_MS, World, manifest
 LONG = "line\nbreak\x00 and \x1b[31m" + "x" * 3_000
 
 
-def told(event: e.Event, world: World | None = None, report: Report | None = None) -> Notice:
+def told(
+    event: e.Event,
+    world: World | None = None,
+    report: Report | None = None,
+    kind: NoticeEvent = "run_finished",
+) -> Notice:
     """What a sink is told of an event."""
     run = (world or World()).run
-    return notice(run, Pending("run_finished", "error", 9, 1, WALL_MS), event, report)
+    return notice(run, "9-1", Pending(kind, "error", 9, 1, WALL_MS), event, report)
 
 
 def test_a_notice_has_the_id_of_run_event_and_sink_and_the_time_of_the_event() -> None:
@@ -54,7 +60,7 @@ def test_the_others_say_what_happened() -> None:
     one = World()
     began = told(e.RunStarted(run_id="run"), one)
     assert began.summary == "run run (lead) began, with a budget of $0.0010"
-    short = told(e.WindDownBegan(ROOT, why="budget"), one)
+    short = told(e.WindDownBegan(ROOT, why="budget"), one, kind="budget_exceeded")
     assert short.summary == "run run runs short of its budget: $0.00 of $0.0010"
     settled = e.ActorSettled(ActorId("root/W1"), status="TimedOut", error="too slow")
     assert told(settled).summary == "root/W1 of run run ended as TimedOut: too slow"

@@ -7,7 +7,7 @@ from leadhand.domain import ledger
 from leadhand.domain.ids import ROOT, depth
 from leadhand.domain.rules import contract
 from leadhand.domain.rules.kv import ENTRIES_MAX, LAYER_MAX
-from leadhand.domain.rules.notify import ATTEMPTS_MAX, PENDING_MAX
+from leadhand.domain.rules.notify import ATTEMPTS_MAX, PENDING_MAX, SHORT
 from leadhand.domain.state import Run
 
 
@@ -209,7 +209,8 @@ def _approvals(run: Run) -> Iterator[str]:
 def _outbox(run: Run) -> Iterator[str]:
     sinks = len(run.manifest.notifications) if run.manifest else 0
     for key, each in run.outbox.pending.items():
-        if key != f"{each.seq}-{each.sink}" or each.sink >= sinks or each.seq > run.seq:
+        mark = SHORT if each.event == "budget_exceeded" else ""
+        if key != f"{each.seq}-{each.sink}{mark}" or each.sink >= sinks or each.seq > run.seq:
             yield f"{key}: is a notice of no event, or to no sink"
         if each.attempts >= ATTEMPTS_MAX:
             yield f"{key}: is tried more often than any notice is"

@@ -1,7 +1,8 @@
 """Notice events: what the operator was told, or could not be.
 
 A part of `events`, by which they are known. key: of a notice, `SEQ-SINK`: the event that it tells
-of, and the number of the sink in the manifest.
+of, and the number of the sink in the manifest; `SEQ-SINK-budget` where it tells of a run that is
+short of money.
 """
 
 from leadhand.domain.event import Event

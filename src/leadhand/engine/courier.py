@@ -113,7 +113,7 @@ class Courier:
 
     async def _attempt(self, round_: "_Round", key: str, found: Pending) -> None:
         """Tell a sink once, and record what came of it. Raises StoreError."""
-        told = await self._composed(found)
+        told = await self._composed(key, found)
         error: NotifyError | None = None
         try:
             async with asyncio.timeout(self._send_secs):
@@ -141,7 +141,7 @@ class Courier:
             c.RecordUndelivered(key, error.message, until, final=not error.retryable)
         )
 
-    async def _composed(self, found: Pending) -> Notice:
+    async def _composed(self, key: str, found: Pending) -> Notice:
         """What a sink is told. Raises StoreError."""
         run = self._engine.run
         event = await self._engine.event(found.seq)
@@ -149,7 +149,7 @@ class Courier:
         if isinstance(event, e.RunFinished) and run.outbox.report:
             checked = await self._engine.event(run.outbox.report)
             report = checked.report if isinstance(checked, e.ReportChecked) else None
-        return self._clean(notice(run, found, event, report))
+        return self._clean(notice(run, key, found, event, report))
 
 
 class _Round:

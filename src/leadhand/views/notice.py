@@ -17,10 +17,10 @@ from leadhand.views.words import line
 TEXT_MAX, ITEMS_MAX = 500, 100
 
 
-def notice(run: Run, pending: Pending, event: e.Event, report: Report | None) -> Notice:
+def notice(run: Run, key: str, pending: Pending, event: e.Event, report: Report | None) -> Notice:
     """What a sink is told. report: the run's last."""
     bare = Notice(
-        id=f"{run.id}-{pending.seq}-{pending.sink}",
+        id=f"{run.id}-{key}",
         event=pending.event,
         severity=pending.severity,
         run_id=run.id,
@@ -28,6 +28,8 @@ def notice(run: Run, pending: Pending, event: e.Event, report: Report | None) ->
         actor=event.actor,
         summary="",
     )
+    if pending.event == "budget_exceeded":
+        return short(run, bare)
     match event:
         case e.ApprovalAsked():
             return asked(run, bare, event)
@@ -52,11 +54,14 @@ def notice(run: Run, pending: Pending, event: e.Event, report: Report | None) ->
         case e.ActorSettled():
             return failed(run, bare, event)
         case _:
-            spent, budget = run.spent, run.house.budget_nanousd
-            summary = f"run {run.id} runs short of its budget: {show(spent)} of {show(budget)}"
-            return replace(
-                bare, summary=summary, spent_usd=as_usd(spent), budget_usd=as_usd(budget)
-            )
+            return bare
+
+
+def short(run: Run, bare: Notice) -> Notice:
+    """Of a run that is short of money."""
+    spent, budget = run.spent, run.house.budget_nanousd
+    summary = f"run {run.id} runs short of its budget: {show(spent)} of {show(budget)}"
+    return replace(bare, summary=summary, spent_usd=as_usd(spent), budget_usd=as_usd(budget))
 
 
 def asked(run: Run, bare: Notice, event: e.ApprovalAsked) -> Notice:

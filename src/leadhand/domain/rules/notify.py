@@ -20,6 +20,8 @@ ATTEMPTS_MAX = 12
 KEPT_MS = 24 * 3_600_000
 # Notices that wait at a time; of failed workers there may be any number, of the others not.
 PENDING_MAX = 500
+# An actor that fails may be what tells that the run is short.
+SHORT = "-budget"
 SEVERITIES: tuple[Severity, ...] = get_args(Severity)
 _ENDINGS: dict[str, Severity] = {"succeeded": "info", "partial": "warning", "cancelled": "warning"}
 
@@ -70,14 +72,17 @@ def wants(sink: Notification, event: NoticeEvent, severity: Severity) -> bool:
     return bad_enough and (not sink.events or event in sink.events)
 
 
-def tell(run: Run, event: NoticeEvent, severity: Severity, at: At) -> None:
-    """Let the sinks that want it be told of this event."""
+def tell(run: Run, event: NoticeEvent, severity: Severity, at: At, mark: str = "") -> None:
+    """Let the sinks that want it be told of this event. mark: tells two notices of one event
+    apart."""
     box = run.outbox
     for sink in wanted(run, event, severity):
         if event == "worker_failed" and len(box.pending) >= PENDING_MAX:
             box.lost += 1
             continue
-        box.pending[f"{at.seq}-{sink}"] = Pending(event, severity, at.seq, sink, at.now.wall_ms)
+        box.pending[f"{at.seq}-{sink}{mark}"] = Pending(
+            event, severity, at.seq, sink, at.now.wall_ms
+        )
 
 
 def evolve_started(run: Run, event: e.RunStarted, at: At) -> None:
@@ -113,11 +118,11 @@ def evolve_reminded(run: Run, event: e.ApprovalReminded, at: At) -> None:
     tell(run, "approval_pending", "warning", at)
 
 
-def evolve_short(run: Run, event: e.WindDownBegan | e.SpawnRefused, at: At) -> None:
+def evolve_short(run: Run, event: e.Event, at: At) -> None:
     """The run may have run short of money; that is told once."""
     if "budget" in run.short and not run.outbox.short:
         run.outbox.short = True
-        tell(run, "budget_exceeded", "error", at)
+        tell(run, "budget_exceeded", "error", at, SHORT)
 
 
 def evolve_relieved(run: Run, event: e.HouseChanged | e.RunReopened, at: At) -> None:
@@ -126,9 +131,11 @@ def evolve_relieved(run: Run, event: e.HouseChanged | e.RunReopened, at: At) -> 
 
 
 def evolve_settling(run: Run, event: e.ActorSettled, at: At) -> None:
-    """A worker or sub-lead that failed; the lead's end is the run's."""
+    """A worker or sub-lead that failed, maybe for want of the run's money; the lead's end is the
+    run's."""
     if event.actor != ROOT and event.status not in ("Success", "Cancelled"):
         tell(run, "worker_failed", "error", at)
+    evolve_short(run, event, at)
 
 
 def evolve_deferred(run: Run, event: e.NoticeDeferred, at: At) -> None:
