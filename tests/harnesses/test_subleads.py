@@ -83,6 +83,8 @@ def test_a_sub_lead_reads_the_transcripts_of_its_own_and_no_others(tmp_path: Pat
         request = yield calls(sublead(), spawn("other"))
         own = [each.json["output_file"] for each in got(request)]
         yield calls(wait("root/S1"), wait("root/W1"))
+        while not all(Path(path).exists() for path in own):  # Written a moment later.
+            yield calls(wait("root/S1"))
         paths = [*own, str(Path(own[0]).with_name("root.S1.W1.jsonl"))]
         request = yield calls(*(("Read", {"file_path": path}) for path in paths))
         reads.update(
@@ -98,11 +100,11 @@ def test_a_sub_lead_reads_the_transcripts_of_its_own_and_no_others(tmp_path: Pat
             return "Done."
         if not turn(request):
             return calls(spawn("mine"))
-        if turn(request) == 1:
-            return calls(wait("root/S1/W1"))
         folder = next(tmp_path.glob("runs/*/transcripts"))
         paths = [folder / f"{name}.jsonl" for name in ("root.S1.W1", "root.W1", "root")]
-        if turn(request) == 2:
+        if turn(request) == 1 or not all(path.exists() for path in paths):
+            return calls(wait("root/S1/W1"))
+        if len(got(request)) == 1:
             return calls(*(("Read", {"file_path": str(path)}) for path in paths))
         for path, each in zip(paths, got(request), strict=True):
             reads[f"S1 {path.stem}"] = not each.is_error
