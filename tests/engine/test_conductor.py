@@ -8,9 +8,11 @@ from typing import Any
 
 from leadhand.domain import commands as c
 from leadhand.domain import events as e
+from leadhand.domain.clock import Now
 from leadhand.domain.contract import Contract, evidence
 from leadhand.domain.ids import ROOT, ActorId, CallId
 from leadhand.domain.manifest import HouseRules, Lead, Manifest, Settings
+from leadhand.domain.money import Usage
 from leadhand.engine.conductor import (
     NEW_OBJECTS_MAX,
     Conductor,
@@ -179,6 +181,34 @@ def test_a_drain_lets_go_of_the_run_after_the_grace_period_and_settles_nobody() 
     assert list(engine.run.actors) == [ROOT]
     assert engine.run.status == "running"
     assert 10 <= at < 11
+
+
+def test_a_drain_of_a_parked_run_in_the_middle_of_something_sleeps_beyond_the_reset() -> None:
+    turns = 0
+
+    async def meanwhile(engine: Engine, actor: ActorId) -> None:
+        nonlocal turns
+        bash = (e.Intent(CallId("t1"), "Bash", "effects"),)
+        await engine.submit(c.AdmitCall(ROOT, CallId("a"), 10, counted=0))
+        await engine.submit(c.RecordTurn(ROOT, CallId("a"), "[]", Usage(1, 1), "tool_use", bash))
+        await engine.submit(c.SpawnActor(ROOT, CallId("s"), "Work."))
+        await engine.submit(c.AdmitCall(W1, CallId("b"), 10, counted=0))
+        resets_at = engine.now().wall_ms + 30_000
+        await engine.submit(c.RecordCut(W1, CallId("b"), "quota", False, True, resets_at))
+        await engine.submit(c.DrainRun())
+        asked = engine.now
+
+        def counted() -> Now:
+            nonlocal turns
+            turns += 1
+            return asked()
+
+        engine.now = counted  # type: ignore[method-assign]
+
+    _, finished, at = conducted(hangs, meanwhile)
+    assert not finished
+    assert 300 <= at < 370
+    assert turns < 100
 
 
 def test_a_session_is_told_nothing_twice_while_it_cleans_up() -> None:

@@ -8,6 +8,7 @@ from leadhand.domain import commands as c
 from leadhand.domain import effects as fx
 from leadhand.domain import events as e
 from leadhand.domain.ids import ROOT, CallId
+from leadhand.domain.questions import Question
 from leadhand.domain.rules.pace import LET_GO_MS, PARK_MAX_MS, PARK_MIN_MS, PARKS_MAX
 from tests.rules.world import WALL_MS, World, intent, kinds
 
@@ -197,6 +198,17 @@ def test_a_drain_lets_go_of_a_parked_run() -> None:
     world = parked()
     world.do(c.DrainRun())
     assert world.due() == [fx.Suspend()]
+
+
+def test_a_parked_run_is_let_go_of_while_the_operator_is_asked() -> None:
+    world = World()
+    world.turn(intents=(intent("push", "effects", "Bash"),))
+    met(world, actor=world.spawn())
+    assert world.due() == []
+    world.do(c.AskApproval(ROOT, CallId("push"), Question("tool_use", "Bash"), "git push"))
+    assert world.due() == [fx.Suspend()]
+    world.do(c.AnswerApproval("A1", True))
+    assert world.due() == []
 
 
 def test_a_parked_run_can_be_cancelled_and_is_then_parked_no_longer() -> None:

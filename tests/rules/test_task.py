@@ -160,6 +160,13 @@ def test_a_cancelled_run_starts_nothing_more() -> None:
     assert under_way(run) == []
 
 
+def test_a_start_that_was_under_way_when_the_run_was_ended_starts_nothing() -> None:
+    run = plan({"a": (), "b": ()}, max_parallel_tasks=1)
+    run.exit("root/W1")
+    run.do(c.CancelActor(ROOT, "enough"))
+    assert run.do(c.StartTask("b")) == []
+
+
 def test_a_start_that_is_asked_twice_makes_one_worker() -> None:
     run = plan(DIAMOND)
     assert run.do(c.StartTask("top")) == []

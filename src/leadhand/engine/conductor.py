@@ -132,7 +132,8 @@ class Conductor:
         seconds = max(0.0, (until - now.run_ms) / 1000)
         if parked is not None:
             # Only the wall clock goes on, and may be moved.
-            left = (parked.until - now.wall_ms) / 1000 if parked.until else PARKED_SECS
+            goes_on = parked.until and self._engine.run.drain_until is None
+            left = (parked.until - now.wall_ms) / 1000 if goes_on else PARKED_SECS
             seconds = min(max(0.0, left), PARKED_SECS)
         if self._engine.failure is not None:
             raise StoreError(self._engine.failure.message)

@@ -82,7 +82,9 @@ def due(run: Run, now: Now) -> Iterator[fx.Effect]:
 
 
 def busy(actor: Actor) -> bool:
-    """Whether a call of an actor is in flight, or a tool that is no wait."""
+    """Whether a call of an actor is in flight, or a tool that waits neither for others nor for the
+    operator."""
     if actor.paused is not None and not actor.halting:
         return actor.call is not None
-    return actor.call is not None or len(actor.tools) > len(actor.waits)
+    asks = {call for call, each in actor.approvals.items() if each.answer is None}
+    return actor.call is not None or bool(actor.tools.keys() - actor.waits.keys() - asks)

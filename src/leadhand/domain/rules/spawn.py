@@ -123,6 +123,7 @@ def start_task(run: Run, command: c.StartTask, now: Now) -> list[e.Event]:
     if (
         parent is None
         or parent.paused
+        or parent.ending
         or run.manifest is None
         or not task.ready_to_start(run, command.task)
     ):
