@@ -137,6 +137,21 @@ def test_a_sink_is_told_of_a_run_from_its_beginning_to_its_end(tmp_path: Path) -
     asyncio.run(life())
 
 
+def test_what_is_told_of_a_run_that_is_over_is_no_part_of_how_long_it_took(tmp_path: Path) -> None:
+    async def life() -> None:
+        async with site(answering(500, 200)) as server:
+            told = Told(tmp_path, environ_of(server))
+            await told.open(backoff_secs=0.2)
+            await told.engine.submit(c.RecordExit(ROOT, "failed", "", "no way"))
+            await told.engine.submit(c.FinishRun())
+            over_ms = told.engine.run.run_ms
+            await told.close()
+            assert told.engine.run.outbox.delivered == 2
+            assert told.engine.run.run_ms == over_ms
+
+    asyncio.run(life())
+
+
 def test_one_that_breaks_twice_is_told_the_same_at_the_third_time(tmp_path: Path) -> None:
     async def life() -> None:
         async with site(answering(500, 503, 200)) as server:

@@ -126,11 +126,15 @@ class Engine:
         return self._epoch
 
     def now(self) -> Now:
-        """The time; its run hand never goes back, and stands still while the run is parked."""
+        """The time; its run hand never goes back, and stands still while the run is parked, and
+        once it is over: what is told of it then is no part of how long it took."""
         now = self._clock.now()
-        if self.run.parked is None and now.run_ms >= self.run.run_ms:
+        if not self._stands_still() and now.run_ms >= self.run.run_ms:
             return now
         return Now(now.wall_ms, self.run.run_ms)
+
+    def _stands_still(self) -> bool:
+        return self.run.parked is not None or self.run.finished_wall_ms is not None
 
     async def until(self, run_ms: int, changed: asyncio.Event) -> None:
         """See `harness.Owner.until`."""
@@ -239,14 +243,14 @@ class Engine:
         batch = self._batch()
         for event in events:
             at = At(self.run.seq + 1, now)
-            parked = self.run.parked
+            stood = self._stands_still()
             try:
                 evolve(self.run, event, at)
             except Exception as error:
                 # The state may be half changed: nothing of this process may go on from it.
                 self._fail(StoreError(f"a rule broke on {type(event).__name__}: {error!r}"), batch)
                 raise Bug(f"a rule broke on {type(event).__name__}: {error!r}") from error
-            if parked is not None and self.run.parked is None:
+            if stood and not self._stands_still():
                 self._clock.resume(self.run.run_ms)
             batch.events.append(Stamped(at, event))
         self._work.set()
