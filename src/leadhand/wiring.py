@@ -15,7 +15,7 @@ from leadhand.contracts.checker import CheckedHarness, Checker
 from leadhand.domain import commands as c
 from leadhand.domain.decide import decide
 from leadhand.domain.ids import ActorId
-from leadhand.domain.manifest import Manifest, Provider
+from leadhand.domain.manifest import OUTSIDE, Manifest, Provider
 from leadhand.domain.state import Run
 from leadhand.engine.clock import Clock, SystemClock
 from leadhand.engine.conductor import Conductor
@@ -120,7 +120,7 @@ class Clients:
             (scripted.PREFIX + name, None): scripted.ScriptedModel(script)
             for name, script in (scripts or {}).items()
         }
-        self._made[outside.MODEL, None] = scripted.ScriptedModel(outside.nobody)
+        self._made[OUTSIDE, None] = scripted.ScriptedModel(outside.nobody)
 
     def of(self, providers: Mapping[str, Provider]) -> Models:
         """Gives each named model of a manifest with these providers. A provider is made, and its
@@ -294,7 +294,7 @@ class LiveRun:
             *self._own_tools,
         ]
         manifest = engine.run.manifest
-        led_outside = manifest is not None and manifest.lead.settings.model == outside.MODEL
+        led_outside = manifest is not None and manifest.lead.settings.model == OUTSIDE
         if manifest is not None:
             tools += missing(manifest.tools, self._own_tools)
         if led_outside:
