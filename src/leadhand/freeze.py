@@ -6,13 +6,12 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from leadhand.contracts.returns import schema_fault
-from leadhand.domain.manifest import Manifest, Notification, Settings
+from leadhand.domain.manifest import OUTSIDE, Manifest, Notification, Settings
 from leadhand.domain.prices import listed, price_of
 from leadhand.domain.state import Run
 from leadhand.domain.text import one_line
 from leadhand.domain.variables import named, ours
 from leadhand.errors import Fault, ManifestError, UsageError
-from leadhand.harnesses import outside
 from leadhand.model import Model
 from leadhand.models import scripted
 from leadhand.sinks import PARENT, PARENT_URL, destination
@@ -109,7 +108,7 @@ def led_outside(manifest: Manifest) -> Manifest:
     if manifest.tasks:
         raise UsageError("a run of tasks has no lead: dispatch it, or give the manifest a [lead]")
     lead, defaults = manifest.lead.settings, manifest.defaults
-    own = replace(lead, model=outside.MODEL)
+    own = replace(lead, model=OUTSIDE)
     if (lead.use_worktree, defaults.use_worktree) == (None, None):
         # Its client works where it is, not where we put it.
         own = replace(own, use_worktree=False)

@@ -4,7 +4,7 @@ import os
 from collections.abc import Mapping
 from typing import Protocol, runtime_checkable
 
-from leadhand.domain.manifest import Provider
+from leadhand.domain.manifest import OUTSIDE, Provider
 from leadhand.freeze import Models
 from leadhand.harnesses import outside
 from leadhand.model import Model
@@ -38,7 +38,7 @@ class Clients:
             (scripted.PREFIX + name, None): scripted.ScriptedModel(script)
             for name, script in (scripts or {}).items()
         }
-        self._made[outside.MODEL, None] = scripted.ScriptedModel(outside.nobody)
+        self._made[OUTSIDE, None] = scripted.ScriptedModel(outside.nobody)
 
     def of(self, providers: Mapping[str, Provider]) -> Models:
         """Gives each named model of a manifest with these providers. A provider is made, and its

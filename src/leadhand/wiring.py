@@ -15,7 +15,7 @@ from leadhand.contracts.checker import CheckedHarness, Checker
 from leadhand.domain import commands as c
 from leadhand.domain.decide import decide
 from leadhand.domain.ids import ActorId
-from leadhand.domain.manifest import Manifest
+from leadhand.domain.manifest import OUTSIDE, Manifest
 from leadhand.domain.state import Run
 from leadhand.engine.clock import Clock, SystemClock
 from leadhand.engine.conductor import Conductor
@@ -245,7 +245,7 @@ class LiveRun:
             *self._own_tools,
         ]
         manifest = engine.run.manifest
-        led_outside = manifest is not None and manifest.lead.settings.model == outside.MODEL
+        led_outside = manifest is not None and manifest.lead.settings.model == OUTSIDE
         if manifest is not None:
             tools += missing(manifest.tools, self._own_tools)
         if led_outside:

@@ -64,6 +64,18 @@ def runs(folder: Path) -> list[dict[str, Any]]:
     return found
 
 
+def said(folder: Path, *args: str) -> subprocess.CompletedProcess[str]:
+    """What `leadhand` says to this, with nobody at its standard input."""
+    return subprocess.run(
+        [VERB, *args, "--run-dir", "runs"],
+        cwd=folder,
+        capture_output=True,
+        check=False,
+        text=True,
+        input="",
+    )
+
+
 @pytest.mark.parametrize("mode", ERAS)
 def test_a_client_leads_a_run_that_it_has_started(tmp_path: Path, mode: str) -> None:
     async def story() -> None:
@@ -173,8 +185,28 @@ def test_a_run_that_was_stopped_is_led_on(tmp_path: Path) -> None:
         play(story(process))
 
 
+def test_a_client_that_is_closed_in_the_middle_leaves_a_run_to_go_on_with(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with started(written(tmp_path)) as client:
+            given(await client.call_tool("spawn_worker", {"prompt": "work"}))
+        # Its client has told the process to end, and did not wait for it long.
+        (run,) = runs(tmp_path)
+        assert run["status"] == "interrupted"
+        wrong = said(tmp_path, "resume", run["run_id"])
+        assert wrong.returncode == 2
+        assert "leadhand mcp --resume" in wrong.stderr
+        async with started(tmp_path, "--resume", run["run_id"]) as client:
+            told = given(await client.call_tool("wait_actor", {"worker_id": "W1"}))
+            assert told["settled"]
+            given(await client.call_tool("finish", {"report": REPORT}))
+        (run,) = runs(tmp_path)
+        assert run["status"] == "succeeded"
+
+    play(story())
+
+
 @pytest.mark.parametrize(
-    ("args", "said"),
+    ("args", "words"),
     [
         ([], "give either a manifest or --resume RUN"),
         (["m.toml", "--resume", "x"], "give either a manifest or --resume RUN"),
@@ -182,20 +214,13 @@ def test_a_run_that_was_stopped_is_led_on(tmp_path: Path) -> None:
         (["--resume", "nobody"], "nobody"),
     ],
 )
-def test_what_cannot_be_led_is_refused(tmp_path: Path, args: list[str], said: str) -> None:
+def test_what_cannot_be_led_is_refused(tmp_path: Path, args: list[str], words: str) -> None:
     task = '[[task]]\nid = "a"\nprompt = "x"\nmodel = "script:worker.py:worker"\n'
     (written(tmp_path) / "tasks.toml").write_text(task)
     (tmp_path / "runs").mkdir()
-    told = subprocess.run(
-        [VERB, "mcp", *args, "--run-dir", "runs"],
-        cwd=tmp_path,
-        capture_output=True,
-        check=False,
-        text=True,
-        input="",
-    )
+    told = said(tmp_path, "mcp", *args)
     assert told.returncode == 2, told.stderr
-    assert said in told.stderr
+    assert words in told.stderr
     assert told.stdout == ""
 
 

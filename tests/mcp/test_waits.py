@@ -229,6 +229,15 @@ def test_a_hundred_clients_at_once(tmp_path: Path) -> None:
     play(story())
 
 
+def test_why_says_that_a_lead_waits_for_its_client(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with led(tmp_path) as run:
+            (told,) = await run.run.why("root")
+            assert "waits for the MCP client that leads the run" in str(told)
+
+    play(story())
+
+
 def test_a_call_may_be_no_more_than_its_tool(tmp_path: Path) -> None:
     async def story() -> None:
         async with led(tmp_path) as run:

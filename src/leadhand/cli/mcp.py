@@ -18,6 +18,7 @@ from leadhand.cli.outcome import Outcome
 from leadhand.cli.paper import print_bytes
 from leadhand.cli.signals import Signals, to_stderr
 from leadhand.domain.ids import ROOT
+from leadhand.domain.manifest import OUTSIDE
 from leadhand.errors import UsageError
 from leadhand.harnesses import outside
 from leadhand.load.options import Option
@@ -100,7 +101,7 @@ async def begun(
         run = await leadhand.take_up(resume or "", [])
     assert run.live is not None
     held = run.live.engine.run.manifest
-    if held is None or held.lead.settings.model != outside.MODEL:
+    if held is None or held.lead.settings.model != OUTSIDE:
         raise UsageError(f"run {run.id} is led by a model; `leadhand resume {run.id}` goes on")
     presence = run.live.presence
     presence.grace_secs = grace_secs

@@ -10,8 +10,12 @@ from leadhand.api import orders
 from leadhand.cli.drive import drive, quiet_option
 from leadhand.cli.options import json_option, run_argument, run_dir_option
 from leadhand.domain import commands as c
+from leadhand.domain.manifest import OUTSIDE
 from leadhand.domain.money import from_usd
 from leadhand.domain.places import Pairs
+from leadhand.domain.rules.run import over
+from leadhand.domain.state import Run
+from leadhand.errors import UsageError
 from leadhand.load.settings import TIMEOUT_MAX_SECS, WORKERS_MAX
 from leadhand.views.words import line
 
@@ -109,6 +113,19 @@ def command(
     changes = orders.changes(rules, pairs, fresh_workers=fresh_workers)
 
     async def begin(leadhand: api.Leadhand) -> api.RunHandle:
-        return await leadhand.take_up(run, changes)
+        found = await leadhand.take_up(run, changes)
+        assert found.live is not None
+        state = found.live.engine.run
+        if led_outside(state) and not over(state):
+            raise UsageError(
+                f"run {found.id} is led by an MCP client: `leadhand mcp --resume {found.id}` goes "
+                "on with it. What was to be changed holds then"
+            )
+        return found
 
     return drive(run_dir, begin, as_json=as_json, quiet=quiet)
+
+
+def led_outside(run: Run) -> bool:
+    """Whether no model of ours leads a run."""
+    return run.manifest is not None and run.manifest.lead.settings.model == OUTSIDE

@@ -19,6 +19,9 @@ KNOWN_TOOLS = (*WORKER_TOOLS, "WebFetch")
 # Tasks at a time in a run without a lead.
 TASKS_PARALLEL = 4
 
+# The model of a lead that is an MCP client outside: nobody whom we pay.
+OUTSIDE = "script:outside"
+
 # How hard a model is to think.
 Effort = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
 # What a policy does with a question, and what answers one that waited too long.

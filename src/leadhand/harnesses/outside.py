@@ -14,8 +14,6 @@ from leadhand.errors import ModelError
 from leadhand.harness import Harness, Owner
 from leadhand.model import Request
 
-# The model of such a lead: nobody whom we pay.
-MODEL = "script:outside"
 GRACE_SECS = 900.0
 # How long a call that has ended the session may take to be answered.
 END_SECS = 2.0

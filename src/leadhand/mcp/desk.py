@@ -31,7 +31,7 @@ from leadhand.tools.call import refused
 AGAIN = "interrupted before it was over: call again."
 KEY_MAX = 200
 # How many answers of an actor are kept for calls that come again.
-KEPT_MAX = 1_000
+KEPT_MAX = 200
 _encoder = msgspec.json.Encoder()
 
 

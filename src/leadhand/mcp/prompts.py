@@ -30,10 +30,12 @@ def handlers(desk: Desk, identity: Identity) -> dict[str, Any]:
     ) -> types.ListPromptsResult:
         actor, _ = identity(context)
         own = types.Prompt(
-            name=BRIEFING, title="What you are in this run, its house rules, and your task"
+            name=BRIEFING, description="What you are in this run, its house rules, and your task."
         )
         task = types.PromptArgument(name="task", description="What is to be done", required=True)
-        worker = types.Prompt(name=WORKER, title="How to start a worker", arguments=[task])
+        worker = types.Prompt(
+            name=WORKER, description="How to start a worker well.", arguments=[task]
+        )
         return types.ListPromptsResult(prompts=[own, worker] if leads(desk, actor) else [own])
 
     async def got(context: Context, params: types.GetPromptRequestParams) -> types.GetPromptResult:

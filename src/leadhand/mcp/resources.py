@@ -103,18 +103,18 @@ async def record(desk: Desk, actor: ActorId) -> str:
     return _encoder.encode(found).decode()
 
 
-def resource(uri: str, title: str, mime: str) -> types.Resource:
+def resource(uri: str, words: str, mime: str) -> types.Resource:
     """A resource as it is listed."""
     return types.Resource(
-        uri=uri, name=uri.removeprefix("leadhand://"), title=title, mime_type=mime
+        uri=uri, name=uri.removeprefix("leadhand://"), description=words, mime_type=mime
     )
 
 
-def template(kind: str, title: str, mime: str) -> types.ResourceTemplate:
+def template(kind: str, words: str, mime: str) -> types.ResourceTemplate:
     """A kind of resource of which there is one for each actor."""
     name = kind.removeprefix("leadhand://").rstrip("/")
     uri = kind + "{+actor}"
-    return types.ResourceTemplate(uri_template=uri, name=name, title=title, mime_type=mime)
+    return types.ResourceTemplate(uri_template=uri, name=name, description=words, mime_type=mime)
 
 
 def contents(uri: str, mime: str, text: str) -> types.ReadResourceResult:

@@ -9,6 +9,7 @@ from leadhand.domain.clock import At, Now
 from leadhand.domain.contract import CHECKS_SECS
 from leadhand.domain.ids import ActorId
 from leadhand.domain.layers import lease_name
+from leadhand.domain.manifest import OUTSIDE
 from leadhand.domain.money import show
 from leadhand.domain.rules.approval import open_questions
 from leadhand.domain.rules.pace import PARKED
@@ -85,6 +86,9 @@ def beginning(run: Run, one: Actor, scene: Scene) -> Standing:
     workspace = run.workspaces.get(one.id)
     if workspace is not None and workspace.state in ("wanted", "chosen"):
         return Standing("its worktree to be made", "its session begins", one.spawned_at)
+    if one.model == OUTSIDE:
+        what = "the MCP client that leads the run to call a tool, or finish"
+        return Standing(what, "the call runs; a client that stays away ends the run", None)
     which = "first" if one.started_at is None else "next"
     since = one.spawned_at if one.started_at is None else None
     return Standing(f"its {which} call to be admitted", "the call leaves", since)
