@@ -19,13 +19,9 @@ from leadhand.model import ToolResult, ToolUse
 from leadhand.refusals import Refused, ToolFailed
 from leadhand.tool import Caller, Tool
 from leadhand.tools.call import Toolbox, schema_of
+from leadhand.tools.finish import finish_tool
 from leadhand.tools.function import TAKEN, Context, missing, tool, tools_of
-from leadhand.tools.lease import lease_tools
-from leadhand.tools.spawn import spawn_tool
-from leadhand.tools.store import store_tools
-from leadhand.tools.sublead import sublead_tool
-from leadhand.tools.wait import wait_tools
-from leadhand.tools.workers import worker_tools
+from leadhand.tools.orchestration import orchestration
 from tests.tools.kit import call, using
 
 
@@ -379,13 +375,7 @@ def test_the_names_that_are_taken_are_those_of_all_other_tools() -> None:
         run = type("Nothing", (), {"manifest": None})
 
     owner: Any = Nobody()
-    others: list[Tool] = [
-        spawn_tool(owner, owner),
-        sublead_tool(owner, owner),
-        *wait_tools(owner),
-        *worker_tools(owner),
-    ]
-    others += [*store_tools(owner), *lease_tools(owner)]
+    others = [*orchestration(owner, owner), finish_tool(owner)]
     names = {name for each in others for name in (each.name, *each.aliases)}
     assert names | set(KNOWN_TOOLS) == TAKEN
 

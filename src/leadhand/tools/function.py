@@ -26,7 +26,8 @@ EVERYBODY: frozenset[Role] = frozenset(get_args(Role))
 # The names that the tools of orchestration have, and those that work tools have.
 TAKEN = frozenset(KNOWN_TOOLS) | frozenset(
     "spawn_worker spawn_sublead wait_actor wait_for_worker wait_for_any list_workers "
-    "worker_status cancel_worker house_rules kv_get kv_set kv_cas kv_list kv_wait "
+    "worker_status cancel_worker pause_worker continue_worker reprompt_worker send house_rules "
+    "report finish request_approval propose_plan kv_get kv_set kv_cas kv_list kv_wait "
     "lease_acquire lease_release run_lease_acquire run_lease_release".split()
 )
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
