@@ -15,6 +15,7 @@ from leadhand.domain.due import due, timers
 from leadhand.domain.ids import ROOT, ActorId
 from leadhand.domain.money import Price, cost
 from leadhand.domain.rules import wait as waits
+from leadhand.domain.rules.pause import frozen
 from leadhand.domain.rules.run import over
 from leadhand.domain.state import Actor, Run
 from leadhand.stores.memory import KeptRun
@@ -115,7 +116,8 @@ def forgotten(run: Run, actor: Actor, alive: Collection[ActorId], then: Now) -> 
 
 def held_up(run: Run, actor: Actor, then: Now) -> Iterator[str]:
     """Faults of a session that waits for what has come already."""
-    for wait in actor.waits.values():
+    # A session that began as its actor was frozen takes up its waits when that goes on.
+    for wait in () if frozen(actor) else actor.waits.values():
         if wait.since < then.run_ms and (why := waits.over(run, actor, wait, then)):
             yield f"{actor.id}: still waits, though {why}"
     deferral = actor.deferral
