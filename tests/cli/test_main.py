@@ -22,7 +22,7 @@ pytestmark = pytest.mark.slow
 WITHOUT_RUNS = ("validate", "init", "schema", "completion", "prices")
 WITHOUT_JSON = (
     *("pause", "continue", "reprompt", "send", "cancel", "approve", "reject"),
-    *("init", "schema", "completion"),
+    *("init", "mcp", "schema", "completion"),
 )
 
 
