@@ -96,7 +96,7 @@ def test_a_cancelled_command_is_not_repeated(tmp_path: Path) -> None:
             async with connected(worker) as client:
                 args = {"command": f"echo x >> {mark}; sleep 60"}
                 calling = asyncio.create_task(client.call_tool("Bash", args, meta=META))
-                await until(mark.exists)
+                await until(lambda: mark.exists() and mark.read_text())
                 calling.cancel()
                 lives = run.live.engine.run.actors
                 await until(lambda: not lives[worker_id(run)].tools)
