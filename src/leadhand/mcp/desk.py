@@ -127,9 +127,13 @@ class Desk:
         except Refused as refusal:
             return ToolResult("", refused(refusal), is_error=True)
         call = CallId(one_line(key, KEY_MAX) or f"mcp:{secrets.token_hex(8)}")
+        running = guest.running.get(call)
+        if running is not None and running.task.cancelling():
+            # Its client gave it up a moment ago: what it comes to is what counts.
+            await asyncio.wait([running.task])
+            running = guest.running.get(call)
         if call in guest.kept:
             return guest.kept[call]
-        running = guest.running.get(call)
         if running is None:
             work = self._run(guest, ToolUse(call, name, args))
             running = Running(asyncio.create_task(work, name=f"{actor}: {name}"))
