@@ -121,12 +121,20 @@ def test_a_default_that_is_none_is_a_fault() -> None:
     assert "must be one of" in faults("", 'default_approval_policy = "ask"\n')[0]
 
 
-def test_a_misspelt_tool_is_warned_of_and_a_function_of_ones_own_is_not() -> None:
-    (warning,) = loaded(policy('tool = "Bassh"\naction = "block"')).warnings
-    assert "fits none of the tools for work" in str(warning)
-    assert 'did you mean "Bash"?' in str(warning)
-    for name in ("spawn_worker", "B*", "sell"):
-        assert loaded(policy(f'tool = "{name}"\naction = "block"')).warnings == []
+@pytest.mark.parametrize(("said", "meant"), [("Bassh", "Bash"), ("spawn_workr", "spawn_worker")])
+def test_a_misspelt_tool_is_warned_of(said: str, meant: str) -> None:
+    (warning,) = loaded(policy(f'tool = "{said}"\naction = "block"')).warnings
+    assert f'fits none of Leadhand\'s tools; did you mean "{meant}"?' in str(warning)
+
+
+@pytest.mark.parametrize("name", ["spawn_worker", "B*", "sell"])
+def test_a_tool_that_there_is_or_may_be_is_not_warned_of(name: str) -> None:
+    assert loaded(policy(f'tool = "{name}"\naction = "block"')).warnings == []
+
+
+def test_another_name_of_a_tool_would_never_fit() -> None:
+    (fault,) = faults(policy('tool = "wait_for_worker"\naction = "block"'))
+    assert 'never fits, since it is another name of a tool. Write "wait_actor"' in fault
 
 
 def test_a_run_of_tasks_has_nobody_to_propose_a_plan() -> None:

@@ -185,6 +185,22 @@ def test_a_run_that_was_stopped_is_led_on(tmp_path: Path) -> None:
         play(story(process))
 
 
+def test_who_stops_the_verb_is_told_how_to_lead_on(tmp_path: Path) -> None:
+    args = [VERB, "mcp", "m.toml", "--http", "--run-dir", "runs"]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(args, cwd=written(tmp_path), stdout=pipe, stderr=pipe) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        run_id = msgspec.json.decode(process.stdout.readline())["run_id"]
+        process.send_signal(signal.SIGINT)
+        told = process.stderr.readline()
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=60)
+    assert process.returncode == 130
+    command = f"leadhand mcp --resume {run_id} --run-dir {tmp_path / 'runs'}"
+    assert f"`{command}` continues" in told.decode()
+
+
 def test_a_client_that_is_closed_in_the_middle_leaves_a_run_to_go_on_with(tmp_path: Path) -> None:
     async def story() -> None:
         async with started(written(tmp_path)) as client:

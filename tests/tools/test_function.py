@@ -13,7 +13,7 @@ import msgspec
 import pytest
 from msgspec import Meta, Struct
 
-from leadhand.domain.manifest import KNOWN_TOOLS
+from leadhand.domain.manifest import KNOWN_TOOLS, ROLE_TOOLS, TOOL_ALIASES
 from leadhand.errors import StoreError, UsageError
 from leadhand.model import ToolResult, ToolUse
 from leadhand.refusals import Refused, ToolFailed
@@ -376,8 +376,9 @@ def test_the_names_that_are_taken_are_those_of_all_other_tools() -> None:
 
     owner: Any = Nobody()
     others = [*orchestration(owner, owner), finish_tool(owner)]
-    names = {name for each in others for name in (each.name, *each.aliases)}
-    assert names | set(KNOWN_TOOLS) == TAKEN
+    assert {each.name for each in others} == ROLE_TOOLS
+    assert {name: each.name for each in others for name in each.aliases} == TOOL_ALIASES
+    assert {*KNOWN_TOOLS, *ROLE_TOOLS, *TOOL_ALIASES} == TAKEN
 
 
 def test_a_tool_that_this_process_was_not_given_says_so_whatever_it_is_asked(

@@ -50,8 +50,8 @@ def resume_command(run_id: str, run_dir: Path) -> str:
 
 
 def command_on(verb: str, run_id: str, run_dir: Path) -> str:
-    """A command on a run, as it can be typed here."""
-    words = ["leadhand", verb, run_id]
+    """A command on a run, as it can be typed here. verb: with options, if it needs some."""
+    words = ["leadhand", *verb.split(), run_id]
     if run_dir != wiring.default_run_dir().absolute():
         words += ["--run-dir", str(run_dir)]
     return shlex.join(words)

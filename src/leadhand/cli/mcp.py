@@ -9,7 +9,7 @@ import click
 import msgspec
 
 from leadhand import api, freeze, wiring
-from leadhand.api.names import resume_command
+from leadhand.api.names import command_on
 from leadhand.api.result import Ending
 from leadhand.cli.checked import changes, good, manifest_options
 from leadhand.cli.dispatch import with_options
@@ -73,7 +73,8 @@ def command(
             run = await begun(leadhand, manifest, resume, set_, secs, http=http)
             live = run.live
             assert live is not None
-            with Signals(live, to_stderr, resume_command(run.id, run_dir)) as signals:
+            then = command_on("mcp --resume", run.id, run_dir)
+            with Signals(live, to_stderr, then) as signals:
                 door = over_http(live, port, patience) if http else over_stdio(live, patience)
                 ending = await until_ended(run, asyncio.create_task(door, name="door"))
             return Outcome(ending, run_dir, interrupted=signals.count > 0)

@@ -16,6 +16,15 @@ WORKER_TOOLS = ("Read", "Write", "Edit", "Bash", "Git", "Glob", "Grep")
 # Every work tool; what goes out to the web is given, never a default.
 KNOWN_TOOLS = (*WORKER_TOOLS, "WebFetch")
 
+# Every tool that comes with a role, and what else one of them answers to.
+ROLE_TOOLS = frozenset(
+    "spawn_worker spawn_sublead wait_actor wait_for_any list_workers worker_status cancel_worker "
+    "pause_worker continue_worker reprompt_worker send house_rules report finish request_approval "
+    "propose_plan kv_get kv_set kv_cas kv_list kv_wait lease_acquire lease_release "
+    "run_lease_acquire run_lease_release".split()
+)
+TOOL_ALIASES = {"wait_for_worker": "wait_actor"}
+
 # Tasks at a time in a run without a lead.
 TASKS_PARALLEL = 4
 

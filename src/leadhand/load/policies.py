@@ -7,6 +7,8 @@ from typing import get_args
 from leadhand.domain.manifest import (
     APPROVAL_TTL_SECS,
     KNOWN_TOOLS,
+    ROLE_TOOLS,
+    TOOL_ALIASES,
     ApprovalCategory,
     ApprovalFallback,
     ApprovalPolicy,
@@ -61,10 +63,7 @@ def _policy(section: Section, homes: dict[str, str]) -> ApprovalPolicy:
         tool = globs["tool"]
         if globs[key] and tool and not _GLOB.search(tool) and tool not in tools:
             section.fault(key, message=f"never fits: no tool but {' and '.join(tools)} has a {key}")
-    near = difflib.get_close_matches(globs["tool"][:60], KNOWN_TOOLS, 1)
-    if near and not _GLOB.search(globs["tool"]) and globs["tool"] not in KNOWN_TOOLS:
-        why = f'fits none of the tools for work; did you mean "{near[0]}"?'
-        section.warn("tool", message=why)
+    _known(section, globs["tool"])
     if globs["path"] and not globs["path"].startswith(("/", "*", "?", "[")):
         mend = "Paths are judged whole: begin with / or *"
         section.fault("path", message="never fits, since it is relative", mend=mend)
@@ -83,6 +82,19 @@ def _policy(section: Section, homes: dict[str, str]) -> ApprovalPolicy:
         fallback=section.choice("fallback", FALLBACKS) or "auto_reject",
         **globs,
     )
+
+
+def _known(section: Section, tool: str) -> None:
+    """Note a tool that there is not; one of the operator's own may have any name."""
+    every = (*KNOWN_TOOLS, *sorted(ROLE_TOOLS))
+    if tool in TOOL_ALIASES:
+        message = "never fits, since it is another name of a tool"
+        section.fault("tool", message=message, mend=f'Write "{TOOL_ALIASES[tool]}"')
+    elif tool not in every and not _GLOB.search(tool):
+        near = difflib.get_close_matches(tool[:60], every, 1)
+        if near:
+            why = f'fits none of Leadhand\'s tools; did you mean "{near[0]}"?'
+            section.warn("tool", message=why)
 
 
 def _glob(section: Section, key: str) -> str:

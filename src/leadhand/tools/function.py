@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal, TypeVar, get_args, overload
 import msgspec
 from msgspec import Meta, Struct
 
-from leadhand.domain.manifest import KNOWN_TOOLS
+from leadhand.domain.manifest import KNOWN_TOOLS, ROLE_TOOLS, TOOL_ALIASES
 from leadhand.errors import UsageError
 from leadhand.refusals import Refused, ToolFailed, UnknownTool
 from leadhand.tool import Caller, Role, Tool
@@ -23,13 +23,7 @@ from leadhand.tools.call import schema_of
 
 CATEGORY = "own"
 EVERYBODY: frozenset[Role] = frozenset(get_args(Role))
-# The names that the tools of orchestration have, and those that work tools have.
-TAKEN = frozenset(KNOWN_TOOLS) | frozenset(
-    "spawn_worker spawn_sublead wait_actor wait_for_worker wait_for_any list_workers "
-    "worker_status cancel_worker pause_worker continue_worker reprompt_worker send house_rules "
-    "report finish request_approval propose_plan kv_get kv_set kv_cas kv_list kv_wait "
-    "lease_acquire lease_release run_lease_acquire run_lease_release".split()
-)
+TAKEN = {*KNOWN_TOOLS, *ROLE_TOOLS, *TOOL_ALIASES}
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
 _MARK = "__leadhand_tool__"
 
