@@ -121,8 +121,10 @@ def test_a_run_that_is_killed_while_git_is_at_work_comes_to_the_same_end(
 
 def test_an_owner_that_is_killed_again_and_again_comes_to_the_same_end(stage: Stage) -> None:
     assert stage.start(Point("before", 1, "WorkspaceMade")) == -signal.SIGKILL
-    for kind in ("WorkspaceMade", "ActorSettled", "WorkspaceRemoved", "WorkspaceKept"):
+    for kind in ("WorkspaceMade", "ActorSettled", "WorkspaceRemoved"):
         assert stage.resume(Point("before", 1, kind)) == -signal.SIGKILL, (kind, stage.told)
+    # What is kept takes no time, and may have been while the first was being removed.
+    assert stage.resume(Point("before", 1, "WorkspaceKept")) in (-signal.SIGKILL, 0), stage.told
     resumed(stage)
 
 
