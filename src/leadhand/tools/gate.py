@@ -31,12 +31,16 @@ def gate(owner: Owner) -> Gate:
     """What lets tool calls through, for one run."""
 
     async def passed(caller: Caller, tool: Tool, args: Any) -> None:
-        actor = owner.run.actors.get(caller.actor_id)
+        run = owner.run
+        actor = run.actors.get(caller.actor_id)
         if tool.name in ASKING or actor is None:
             return
         if caller.call_id not in actor.approvals:
+            # What a call is about takes many looks at the disk, and nobody may want to know.
+            if run.manifest is None or not run.manifest.approvals.policies:
+                return
             question = about(caller, tool, args)
-            policy = judged(owner.run, actor, question)
+            policy = judged(run, actor, question)
             if policy is None or policy.action == "auto_approve":
                 return
             if policy.action == "auto_reject":
