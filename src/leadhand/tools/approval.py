@@ -8,15 +8,13 @@ from msgspec import Meta, Struct
 
 from leadhand.domain import commands as c
 from leadhand.domain.manifest import ApprovalFallback
-from leadhand.domain.money import from_usd
-from leadhand.domain.outcomes import Role
 from leadhand.domain.questions import Question, binding
 from leadhand.harness import Owner
 from leadhand.refusals import InvalidArguments
-from leadhand.tool import LEADS, Caller, Tool
+from leadhand.tool import EVERYONE, LEADS, Caller, Tool
 from leadhand.tools.gate import answered
+from leadhand.tools.spawn import amount
 
-EVERYONE: frozenset[Role] = LEADS | {"worker"}
 TTL_MAX_SECS = 86_400
 Text = Annotated[str, Meta(min_length=1, max_length=8_000)]
 Lines = Annotated[list[Annotated[str, Meta(max_length=2_000)]], Meta(max_length=200)]
@@ -96,10 +94,7 @@ def approval_tools(owner: Owner) -> list[Tool]:
                 "fallback: a question is not approved by whom it binds",
                 "Leave fallback out; the operator's policies may say auto_approve.",
             )
-        try:
-            cost = 0 if args.cost_estimate is None else from_usd(args.cost_estimate)
-        except ValueError as error:
-            raise InvalidArguments(f"cost_estimate: {error}") from error
+        cost = amount("cost_estimate", args.cost_estimate) or 0
         category: Literal["tool_use", "plan", "cost"] = "tool_use"
         if args.plan is not None:
             category = "plan"

@@ -17,12 +17,11 @@ from msgspec import Meta, Struct
 from leadhand.domain.manifest import KNOWN_TOOLS, ROLE_TOOLS, TOOL_ALIASES
 from leadhand.errors import UsageError
 from leadhand.refusals import Refused, ToolFailed, UnknownTool
-from leadhand.tool import Caller, Role, Tool
+from leadhand.tool import EVERYONE, Caller, Tool
 from leadhand.tools import docstring
 from leadhand.tools.call import schema_of
 
 CATEGORY = "own"
-EVERYBODY: frozenset[Role] = frozenset(get_args(Role))
 TAKEN = {*KNOWN_TOOLS, *ROLE_TOOLS, *TOOL_ALIASES}
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
 _MARK = "__leadhand_tool__"
@@ -122,7 +121,7 @@ def stand_in(name: str) -> Tool:
         )
 
     words = "Not available since this run was resumed without it."
-    return Tool(name, words, Nothing, EVERYBODY, "reads", CATEGORY, refuse)
+    return Tool(name, words, Nothing, EVERYONE, "reads", CATEGORY, refuse)
 
 
 def made_of(
@@ -150,7 +149,7 @@ def made_of(
         name=name,
         description=description or doc.text,
         args=args,
-        roles=EVERYBODY,
+        roles=EVERYONE,
         effect=effect,
         category=CATEGORY,
         handler=calling(name, function, injected, parameters),

@@ -14,6 +14,7 @@ from leadhand.domain.contract import COMMAND_MAX_SECS, COMMAND_SECS, COMMANDS_MA
 from leadhand.domain.ids import ActorId
 from leadhand.domain.manifest import Manifest, Settings, layered
 from leadhand.domain.money import from_usd
+from leadhand.domain.state import Run
 from leadhand.errors import Bug
 from leadhand.folder import Folder
 from leadhand.harness import Owner
@@ -139,11 +140,9 @@ def spawn_tool(
     async def spawn(caller: Caller, args: SpawnWorker) -> Spawned:
         settings = settings_of(owner.run.manifest, caller, args)
         contract = await contract_of(caller, args, judge)
-        if settings.use_worktree is None and workspaces is not None:
-            # In turn, so that workers are numbered in the order of their calls.
-            async with order:
-                fits = await workspaces.fits(Path(settings.directory or ""))
-            settings = replace(settings, use_worktree=fits)
+        # In turn, so that workers are numbered in the order of their calls.
+        async with order:
+            settings = await fitted(settings, workspaces)
         command = c.SpawnActor(
             caller.actor_id,
             caller.call_id,
@@ -158,17 +157,14 @@ def spawn_tool(
         worker = owner.run.live(caller.actor_id).keys.get(args.key or caller.call_id)
         if worker is None:
             raise Bug("a spawn gave no worker")
-        own = owner.run.workspaces.get(worker)
-        workspace = settings.directory or ""
-        if own is not None and workspaces is not None:
-            workspace = str(workspaces.place(worker, Path(own.source)))
+        workspace, branch = place_of(owner.run, worker, settings.directory or "", workspaces)
         return Spawned(
             worker_id=worker,
             session=f"{owner.run.id}/{worker}",
             workspace=workspace,
             output_file=str(folder.transcript(worker)),
             remaining=remaining(owner.run, caller.actor_id, owner.now()),
-            branch=own.branch if own else "",
+            branch=branch,
             already=not events,
         )
 
@@ -187,15 +183,40 @@ def spawn_tool(
     )
 
 
+async def fitted(settings: Settings, workspaces: Workspaces | None) -> Settings:
+    """The settings with a worktree of the actor's own where nobody said whether, and it fits."""
+    if settings.use_worktree is not None or workspaces is None:
+        return settings
+    fits = await workspaces.fits(Path(settings.directory or ""))
+    return replace(settings, use_worktree=fits)
+
+
+def place_of(
+    run: Run, actor: ActorId, directory: str, workspaces: Workspaces | None
+) -> tuple[str, str]:
+    """Where an actor of this directory works, and the branch of its worktree if it has one."""
+    own = run.workspaces.get(actor)
+    if own is None:
+        return directory, ""
+    if workspaces is None:
+        return directory, own.branch
+    return str(workspaces.place(actor, Path(own.source))), own.branch
+
+
+def amount(name: str, usd: float | None) -> int | None:
+    """Dollars that an argument gives, in nanodollars. Raises InvalidArguments."""
+    try:
+        return None if usd is None else from_usd(usd)
+    except ValueError as error:
+        raise InvalidArguments(f"{name}: {error}") from error
+
+
 def settings_of(manifest: Manifest | None, caller: Caller, args: SpawnWorker) -> Settings:
     """What the call itself sets, with directories resolved inside the caller's own.
 
     Directories that it leaves open are the operator's for the agent, else those of the caller.
     """
-    try:
-        budget = None if args.budget_usd is None else from_usd(args.budget_usd)
-    except ValueError as error:
-        raise InvalidArguments(f"budget_usd: {error}") from error
+    budget = amount("budget_usd", args.budget_usd)
     assert manifest is not None
     agent = manifest.agents.get(args.agent)
     wide = layered(agent.settings if agent else Settings(), manifest.defaults)

@@ -227,17 +227,23 @@ async def written(
     """Write an entry; where it is kept, and its version. Raises Refused."""
     me = caller.actor_id
     where = layers.writable(owner.run, me, path)
-    data = _encoder.encode(value)
-    kv.check_size(where.path, len(data))
-    text, blob = data.decode(), ""
-    if len(data) > kv.INLINE_MAX:
-        text, blob = "", await caller.blobs.put(data)
-    command = c.PutEntry(me, caller.call_id, path, text, blob, len(data), expected_version)
+    text, blob, size = await kept(caller, where.path, value)
+    command = c.PutEntry(me, caller.call_id, path, text, blob, size, expected_version)
     for event in await owner.submit(command):
         if isinstance(event, e.EntryPut):
             return event.path, event.version
     # This call has written it before its answer was lost.
     return where.path, owner.run.has_done(me, caller.call_id)
+
+
+async def kept(caller: Caller, path: str, value: Any) -> tuple[str, str, int]:
+    """A value as the log keeps it: its JSON, or the blob of a long one, and its bytes. Raises
+    StoreFull."""
+    data = _encoder.encode(value)
+    kv.check_size(path, len(data))
+    if len(data) > kv.INLINE_MAX:
+        return "", await caller.blobs.put(data), len(data)
+    return data.decode(), "", len(data)
 
 
 async def value_of(owner: Owner, blobs: Blobs, entry: Entry) -> Raw:

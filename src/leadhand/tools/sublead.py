@@ -1,25 +1,22 @@
 """Sublead: the tool by which a lead starts a lead of its own."""
 
 import asyncio
-from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta, Struct
-from msgspec.structs import replace
 
 from leadhand.domain import commands as c
 from leadhand.domain.ids import ActorId
 from leadhand.domain.manifest import Manifest, Settings, layered
-from leadhand.domain.money import as_usd, from_usd
-from leadhand.domain.rules import kv
+from leadhand.domain.money import as_usd
 from leadhand.domain.text import one_line
 from leadhand.errors import Bug
 from leadhand.folder import Folder
 from leadhand.harness import Owner
-from leadhand.refusals import InvalidArguments
 from leadhand.tool import LEADS, Caller, Tool
-from leadhand.tools.spawn import KEY_MAX, LIST_MAX, placed_in
+from leadhand.tools.spawn import KEY_MAX, LIST_MAX, amount, fitted, place_of, placed_in
+from leadhand.tools.store import kept
 from leadhand.views.remaining import Remaining, remaining
 from leadhand.workspace import Workspaces
 
@@ -111,11 +108,9 @@ def sublead_tool(owner: Owner, folder: Folder, workspaces: Workspaces | None = N
 
     async def spawn_sublead(caller: Caller, args: SpawnSublead) -> SubleadSpawned:
         settings = settings_of(owner.run.manifest, caller, args)
-        if settings.use_worktree is None and workspaces is not None:
-            # In turn, so that sub-leads are numbered in the order of their calls.
-            async with order:
-                fits = await workspaces.fits(Path(settings.directory or ""))
-            settings = replace(settings, use_worktree=fits)
+        # In turn, so that sub-leads are numbered in the order of their calls.
+        async with order:
+            settings = await fitted(settings, workspaces)
         command = c.SpawnSublead(
             caller.actor_id,
             caller.call_id,
@@ -149,13 +144,10 @@ def sublead_tool(owner: Owner, folder: Folder, workspaces: Workspaces | None = N
 
 async def references(caller: Caller, given: dict[str, Any]) -> tuple[c.Reference, ...]:
     """The entries of initial_ref, the long ones put as blobs. Raises StoreFull."""
-    found = []
-    for path, value in given.items():
-        data, blob = _encoder.encode(value), ""
-        kv.check_size(one_line(path, 80), len(data))
-        if len(data) > kv.INLINE_MAX:
-            blob = await caller.blobs.put(data)
-        found.append(c.Reference(path, "" if blob else data.decode(), blob, len(data)))
+    found = [
+        c.Reference(path, *await kept(caller, one_line(path, 80), value))
+        for path, value in given.items()
+    ]
     return tuple(found)
 
 
@@ -171,10 +163,7 @@ def spawned(
     """What its parent is told of a sub-lead, which may have settled when it is asked for again."""
     run = owner.run
     one, envelope = run.actors.get(found), run.envelopes.get(found)
-    own = run.workspaces.get(found)
-    workspace = one.directory if one else ""
-    if own is not None and workspaces is not None:
-        workspace = str(workspaces.place(found, Path(own.source)))
+    workspace, branch = place_of(run, found, one.directory if one else "", workspaces)
     return SubleadSpawned(
         sublead_id=found,
         session=f"{run.id}/{found}",
@@ -184,7 +173,7 @@ def spawned(
         max_workers=one.max_workers if one else 0,
         lead_timeout_secs=one.timeout_ms // 1000 if one else 0,
         remaining=remaining(run, caller.actor_id, owner.now()),
-        branch=own.branch if own else "",
+        branch=branch,
         already=already,
     )
 
@@ -194,10 +183,7 @@ def settings_of(manifest: Manifest | None, caller: Caller, args: SpawnSublead) -
 
     A directory that it leaves open is the operator's for sub-leads, else the caller's.
     """
-    try:
-        budget = None if args.budget_usd is None else from_usd(args.budget_usd)
-    except ValueError as error:
-        raise InvalidArguments(f"budget_usd: {error}") from error
+    budget = amount("budget_usd", args.budget_usd)
     assert manifest is not None
     own = manifest.subleads.settings if manifest.subleads else Settings()
     directory, add_dirs = placed_in(caller, args.directory, None, own)

@@ -89,11 +89,7 @@ def root(run: Run, manifest: Manifest) -> e.ActorSpawned:
 
 def spawn(run: Run, command: c.SpawnActor, now: Now) -> list[e.Event]:
     """Make a worker, or give the one that the same key made before. Raises Refused."""
-    parent = run.actors.get(command.parent)
-    if parent is None:
-        raise Settled(f"{command.parent} has settled")
-    if parent.role == "worker":
-        raise ToolNotAllowed("workers do not spawn")
+    parent = parent_of(run, command)
     if already(parent, command.key or command.call, "W"):
         return []
     try:
@@ -102,6 +98,16 @@ def spawn(run: Run, command: c.SpawnActor, now: Now) -> list[e.Event]:
         return [made(run, parent, command)]
     except Refused as refusal:
         raise caps.refused(parent, refusal) from refusal
+
+
+def parent_of(run: Run, command: c.SpawnActor | c.SpawnSublead) -> Actor:
+    """The lead that is to have somebody below it. Raises Settled, ToolNotAllowed."""
+    parent = run.actors.get(command.parent)
+    if parent is None:
+        raise Settled(f"{command.parent} has settled")
+    if parent.role == "worker":
+        raise ToolNotAllowed("workers do not spawn")
+    return parent
 
 
 def already(parent: Actor, key: str, kind: str) -> bool:

@@ -16,7 +16,14 @@ from leadhand.domain.manifest import BASE, LEAD_TOOLS, Manifest, Settings, Suble
 from leadhand.domain.money import show
 from leadhand.domain.prices import price_of
 from leadhand.domain.rules import approval, budget, caps, kv
-from leadhand.domain.rules.spawn import LEAD_TURNS, already, check_tools, wide_of, with_limit
+from leadhand.domain.rules.spawn import (
+    LEAD_TURNS,
+    already,
+    check_tools,
+    parent_of,
+    wide_of,
+    with_limit,
+)
 from leadhand.domain.state import Actor, Run
 from leadhand.domain.text import one_line
 from leadhand.refusals import (
@@ -25,9 +32,7 @@ from leadhand.refusals import (
     NamespaceDenied,
     OutOfTime,
     Refused,
-    Settled,
     SubleadBudgetExceeded,
-    ToolNotAllowed,
 )
 
 REFERENCES_MAX = 100
@@ -49,11 +54,7 @@ _NOT_SET = re.compile(
 
 def spawn(run: Run, command: c.SpawnSublead, now: Now) -> list[e.Event]:
     """Make a sub-lead, or give the one that the same key made before. Raises Refused."""
-    parent = run.actors.get(command.parent)
-    if parent is None:
-        raise Settled(f"{command.parent} has settled")
-    if parent.role == "worker":
-        raise ToolNotAllowed("workers do not spawn")
+    parent = parent_of(run, command)
     if already(parent, command.key or command.call, "S"):
         return []
     try:
