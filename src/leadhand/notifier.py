@@ -43,3 +43,9 @@ class Notifier(Protocol):
     async def send(self, notice: Notice) -> None:
         """Tell it, once or again. Raises NotifyError, whose words hold no secret."""
         ...
+
+
+def headline(notice: Notice) -> str:
+    """A notice in a few words, for people; what models wrote is in it as they wrote it."""
+    more = f": {notice.preview}" if notice.preview else ""
+    return f"[{notice.severity}] {notice.summary}{more}"

@@ -1,23 +1,22 @@
 """Telling: the notifiers of one run's sinks, each made when it is first to tell something."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 from leadhand.domain.manifest import Manifest, Notification
 from leadhand.errors import NotifyError
 from leadhand.folder import Folder
 from leadhand.notifier import Notifier
-from leadhand.notifiers.discord import Discord
+from leadhand.notifiers import discord, slack
 from leadhand.notifiers.log import Log
-from leadhand.notifiers.slack import Slack
-from leadhand.notifiers.webhook import Webhook
+from leadhand.notifiers.webhook import Message, Webhook, as_it_is
 from leadhand.post import Post
-from leadhand.sinks import Destination, destination
+from leadhand.sinks import destination
 
-KINDS: dict[str, Callable[[Destination, Post], Notifier]] = {
-    "webhook": Webhook,
-    "slack": Slack,
-    "discord": Discord,
+MESSAGES: dict[str, Message] = {
+    "webhook": as_it_is,
+    "slack": slack.message,
+    "discord": discord.message,
 }
 
 
@@ -41,4 +40,4 @@ class Sinks:
             to = destination(sink, self._environ)
         except ValueError as error:
             raise NotifyError(str(error)) from None
-        return KINDS[sink.kind](to, Post())
+        return Webhook(to, Post(), MESSAGES[sink.kind])

@@ -2,12 +2,8 @@
 
 import re
 
-import msgspec
-
 from leadhand.domain.text import one_line
-from leadhand.notifier import Notice
-from leadhand.post import Post
-from leadhand.sinks import Destination
+from leadhand.notifier import Notice, headline
 
 CONTENT_MAX = 2_000
 # No embeds are made of links.
@@ -16,24 +12,10 @@ _MARKS = re.compile(r"[\\*_~`|>#\[\]()<@:\-]")
 _PIECE = re.compile(r"\\?.", re.DOTALL)
 
 
-class Discord:
-    """Posts to one webhook."""
-
-    def __init__(self, to: Destination, post: Post) -> None:
-        self._to, self._post = to, post
-
-    async def send(self, notice: Notice) -> None:
-        """See Notifier.send."""
-        body = msgspec.json.encode(message(notice))
-        await self._post.send(self._to, body, {"Idempotency-Key": notice.id})
-
-
 def message(notice: Notice) -> dict[str, object]:
     """What Discord is sent."""
-    text = f"[{notice.severity}] {notice.summary}"
-    text += f": {notice.preview}" if notice.preview else ""
     return {
-        "content": cut(escaped(one_line(text, CONTENT_MAX))),
+        "content": cut(escaped(one_line(headline(notice), CONTENT_MAX))),
         "allowed_mentions": {"parse": []},
         "flags": SUPPRESS_EMBEDS,
     }
