@@ -9,7 +9,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Literal
@@ -50,6 +50,16 @@ class Point(Struct, frozen=True, omit_defaults=True):
     drain_at: int = 0
     keeper: bool = False
     stream_events: int = 0
+
+
+def around(kinds: Mapping[str, Iterable[int]]) -> list[Point]:
+    """Right before and right after those events of each kind that are given by their numbers."""
+    return [
+        Point(moment, number, kind)
+        for kind, numbers in kinds.items()
+        for number in numbers
+        for moment in ("before", "after")
+    ]
 
 
 def die() -> None:

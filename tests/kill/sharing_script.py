@@ -1,11 +1,8 @@
 """Sharing script: three workers count in one entry, each under a lease that all of them want."""
 
-import os
-from typing import Any
-
 from leadhand.model import Request
 from leadhand.testing import Reply, done, prompt
-from tests.kill.script import count
+from tests.kill.script import call, count
 
 NAMES = ("ada", "bob", "cleo")
 ROUNDS = 2
@@ -58,8 +55,3 @@ def lead(request: Request) -> Reply:
     if waiting := [each for each in spawned if each not in settled]:
         return Reply(calls=tuple(("wait_actor", {"worker_id": each}) for each in waiting))
     return Reply(text=REPORT)
-
-
-def call(tool: str, **args: Any) -> Reply:
-    """A reply that calls one tool."""
-    return Reply(calls=((tool, args),), delay_secs=float(os.environ.get("SCRIPT_PAUSE", "0.02")))

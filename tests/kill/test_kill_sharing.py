@@ -12,7 +12,7 @@ from leadhand.domain.invariants import broken
 from leadhand.folder import Folder
 from leadhand.testing.sharing import of_entries, of_leases
 from tests.kill import sharing_script
-from tests.kill.program import Point
+from tests.kill.program import Point, around
 from tests.kill.stage import MANIFEST, Stage
 from tests.kill.test_kill import name
 
@@ -26,12 +26,7 @@ KINDS = {
     "LeaseReleased": (1, 3, 6),
     "WaitOpened": (1, 3),
 }
-POINTS = [
-    Point(moment, number, kind)
-    for kind, numbers in KINDS.items()
-    for number in numbers
-    for moment in ("before", "after")
-]
+POINTS = around(KINDS)
 
 
 @pytest.fixture

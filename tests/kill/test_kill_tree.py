@@ -10,7 +10,7 @@ from leadhand.domain import events as e
 from leadhand.domain.ids import ROOT, ActorId
 from leadhand.domain.invariants import broken
 from tests.kill import tree_script
-from tests.kill.program import Point
+from tests.kill.program import Point, around
 from tests.kill.stage import Stage, marked, until
 from tests.kill.test_kill import name
 
@@ -53,12 +53,7 @@ KINDS = {
     "LeaseReleased": (1,),
     "ActorSettled": (1, 3),
 }
-POINTS = [
-    Point(moment, number, kind)
-    for kind, numbers in KINDS.items()
-    for number in numbers
-    for moment in ("before", "after")
-]
+POINTS = around(KINDS)
 
 
 @pytest.fixture

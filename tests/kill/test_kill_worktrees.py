@@ -9,7 +9,7 @@ import pytest
 from leadhand.domain import events as e
 from leadhand.domain.invariants import broken
 from tests.kill import worktree_script
-from tests.kill.program import Point
+from tests.kill.program import Point, around
 from tests.kill.stage import Stage
 from tests.kill.test_kill import name
 from tests.tools.git_kit import plain
@@ -47,12 +47,7 @@ KINDS = {
     "ActorSettled": (2, 4),
     "TurnRecorded": (3,),
 }
-POINTS = [
-    Point(moment, number, kind)
-    for kind, numbers in KINDS.items()
-    for number in numbers
-    for moment in ("before", "after")
-]
+POINTS = around(KINDS)
 PLACES = ("root", "root.W1", "root.W3.gone", "root.gone", "root.W2/many/1")
 
 

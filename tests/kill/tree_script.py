@@ -4,14 +4,12 @@ to one file, each under the same lease of the whole run.
 Told "interrupted, outcome unknown", they check before they repeat, as a good model would.
 """
 
-import os
 from typing import Any
 
 from leadhand.model import Request
 from leadhand.testing import Done, Reply, done, prompt
-from tests.kill.script import count, interrupted
+from tests.kill.script import PAUSE, count, interrupted
 
-PAUSE = float(os.environ.get("SCRIPT_PAUSE", "0.02"))
 REPORT = """1. STATUS: success
 2. COMPLETED
 - root/S1 — deep — done

@@ -3,12 +3,9 @@
 Told "interrupted, outcome unknown", they check before they repeat, as a good model would.
 """
 
-import os
-from typing import Any
-
 from leadhand.model import Request
 from leadhand.testing import Reply, done, prompt
-from tests.kill.script import count, interrupted
+from tests.kill.script import call, count, interrupted
 
 PROMPTS = ("write ada", "write bob", "look cleo")
 REPORT = """1. STATUS: success
@@ -69,8 +66,3 @@ def lead(request: Request) -> Reply:
 def bash(command: str) -> Reply:
     """A reply that runs a command."""
     return call("Bash", command=command)
-
-
-def call(tool: str, **args: Any) -> Reply:
-    """A reply that calls one tool."""
-    return Reply(calls=((tool, args),), delay_secs=float(os.environ.get("SCRIPT_PAUSE", "0.02")))
