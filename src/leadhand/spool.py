@@ -1,13 +1,8 @@
-"""Spool: the output of a command, read as it comes and kept within a bound."""
+"""Spool: the output of a command, kept within a bound."""
 
-import asyncio
-import os
 import tempfile
 
 KEEP_BYTES_MAX = 16_777_216
-_DRAIN_SECS = 0.25
-_READ_BYTES = 65_536
-_PIPE_MAX_BYTES = 1_048_576
 _IN_MEMORY_BYTES = 262_144
 
 
@@ -33,6 +28,8 @@ class Spool:
             view = view[room:]
 
     def _put(self, place: int, data: memoryview) -> None:
+        if self._full:
+            return
         try:
             self._file.seek(place)
             self._file.write(data)
@@ -54,50 +51,6 @@ class Spool:
         return kept[: self._half] + note + kept[cut:] + kept[self._half : cut], dropped
 
     def close(self) -> None:
-        """Forget it all."""
+        """Forget it all, and what may still come."""
+        self._full = True
         self._file.close()
-
-
-class Drain:
-    """The read end of a command's output, read as it comes whether or not anyone waits."""
-
-    def __init__(self, fd: int, spool: Spool) -> None:
-        self._fd, self._spool = fd, spool
-        self._loop = asyncio.get_running_loop()
-        self.ended = asyncio.Event()
-        os.set_blocking(fd, False)
-        self._loop.add_reader(fd, self.read)
-
-    def read(self) -> bool:
-        """Read once; False when there is nothing now."""
-        if self.ended.is_set():
-            return False
-        try:
-            data = os.read(self._fd, _READ_BYTES)
-        except BlockingIOError:
-            return False
-        self._spool.write(data)
-        if not data:
-            self.close()
-        return bool(data)
-
-    def read_what_is_there(self) -> None:
-        """Read what a pipe can hold, and no more where its writers go on."""
-        for _ in range(_PIPE_MAX_BYTES // _READ_BYTES):
-            if not self.read():
-                return
-
-    async def rest(self) -> None:
-        """Read to the end, or for a moment where someone out of reach holds the other end."""
-        try:
-            async with asyncio.timeout(_DRAIN_SECS):
-                await self.ended.wait()
-        except TimeoutError:
-            self.close()
-
-    def close(self) -> None:
-        """Read no more."""
-        if not self.ended.is_set():
-            self._loop.remove_reader(self._fd)
-            os.close(self._fd)
-            self.ended.set()

@@ -10,8 +10,8 @@ import itertools
 import os
 import signal
 import time
-from collections.abc import Collection, Iterator, Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Collection, Iterator, Sequence
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Protocol
 
@@ -28,21 +28,40 @@ class Limit:
     """The time of a command, which stands still with it."""
 
     def __init__(self) -> None:
-        self.timeout: asyncio.Timeout | None = None
-        self._left: float | None = None
+        self._left: dict[asyncio.Timeout, float | None] = {}
+        self._held = False
+
+    @asynccontextmanager
+    async def running(self, secs: float) -> AsyncIterator[None]:
+        """So long at most, not counting the time in which the command stands still."""
+        async with asyncio.timeout(secs) as timeout:
+            self._left[timeout] = None
+            if self._held:
+                self._stop(timeout)
+            try:
+                yield
+            finally:
+                del self._left[timeout]
 
     def hold(self) -> None:
         """Let it stand still."""
-        when = self.timeout.when() if self.timeout is not None else None
-        if self.timeout is not None and when is not None and not self.timeout.expired():
-            self._left = when - asyncio.get_running_loop().time()
-            self.timeout.reschedule(None)
+        self._held = True
+        for timeout in self._left:
+            self._stop(timeout)
 
     def release(self) -> None:
         """Let it go on."""
-        if self.timeout is not None and self._left is not None:
-            self.timeout.reschedule(asyncio.get_running_loop().time() + self._left)
-        self._left = None
+        self._held = False
+        for timeout, left in self._left.items():
+            if left is not None:
+                timeout.reschedule(asyncio.get_running_loop().time() + left)
+                self._left[timeout] = None
+
+    def _stop(self, timeout: asyncio.Timeout) -> None:
+        when = timeout.when()
+        if when is not None and not timeout.expired():
+            self._left[timeout] = when - asyncio.get_running_loop().time()
+            timeout.reschedule(None)
 
 
 class Command(Protocol):
