@@ -6,11 +6,25 @@ from msgspec.structs import replace
 
 from leadhand import reach
 from leadhand.domain import events as e
-from leadhand.domain.ids import CallId, status_name
+from leadhand.domain.ids import ActorId, CallId, status_name
+from leadhand.domain.state import Actor, Run
 from leadhand.harness import Means
 from leadhand.processes import clean_environment
 from leadhand.tool import Caller
 from leadhand.workspace import root_of
+
+INTERRUPTED = (
+    "interrupted, outcome unknown: the process that ran this call died, or you were paused. Check "
+    "before you repeat it."
+)
+
+
+def live(run: Run, actor: ActorId, stint: int) -> Actor | None:
+    """An actor, while its session is to go on in this stint."""
+    one = run.actors.get(actor)
+    if one is None or one.ending is not None or one.halting or one.stint != stint:
+        return None
+    return one if one.duty.claimed_at is None else None
 
 
 def caller_of(means: Means, spawned: e.ActorSpawned) -> Caller:

@@ -48,6 +48,11 @@ class Folder(Struct, frozen=True):
         return self.path / "status"
 
     @property
+    def agents(self) -> Path:
+        """The folder of what coding agents keep, a folder for each actor."""
+        return self.path / "agents"
+
+    @property
     def output(self) -> Path:
         """What a dispatch in the background prints."""
         return self.path / "output.log"

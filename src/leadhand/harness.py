@@ -13,8 +13,10 @@ from leadhand.domain.commands import AdmitCall, Command
 from leadhand.domain.events import CallAdmitted, Event, Intent
 from leadhand.domain.ids import ActorId
 from leadhand.domain.state import Run
+from leadhand.errors import ModelError
 from leadhand.model import Answer, Request, ToolResult, ToolSchema, ToolUse
 from leadhand.processes import Processes
+from leadhand.refusals import Refused
 from leadhand.tool import Blobs, Caller, Role, Tool
 
 MONEY = "money"
@@ -124,11 +126,12 @@ class Words:
 
 
 class Door(Struct, frozen=True):
-    """Where an actor's session finds its tools over MCP. token: a bearer token, which is the
-    actor's identity and goes into its own environment only."""
+    """Where an actor's session finds its tools over MCP, and models_url the models. token: a bearer
+    token, which is the actor's identity at both and goes into its own environment only."""
 
     url: str
     token: str
+    models_url: str = ""
 
 
 class Doors(Protocol):
@@ -140,6 +143,11 @@ class Doors(Protocol):
 
     def close(self, actor: ActorId) -> None:
         """Close an actor's door."""
+        ...
+
+    def trouble(self, actor: ActorId) -> Refused | ModelError | None:
+        """Why the actor's last call to a model was refused here, or failed; None where it was
+        answered."""
         ...
 
 

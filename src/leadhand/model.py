@@ -127,6 +127,11 @@ class Model(Protocol):
         ...
 
 
+def wire_name(name: str) -> str:
+    """What the provider calls the model of a manifest."""
+    return name.partition(":")[2] or name
+
+
 def blocks_of(answer: str) -> list[Block]:
     """The blocks of an answer, as an event keeps them."""
     return _blocks.decode(answer)

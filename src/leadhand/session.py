@@ -8,7 +8,7 @@ import msgspec
 
 from leadhand import reach
 from leadhand.briefing import COMPACT, briefing
-from leadhand.calling import caller_of, calling
+from leadhand.calling import INTERRUPTED, caller_of, calling, live
 from leadhand.conversation import CUT, Conversation, asking, briefly, summary_of, written_out
 from leadhand.domain import commands as c
 from leadhand.domain import events as e
@@ -16,6 +16,7 @@ from leadhand.domain.estimates import text_tokens
 from leadhand.domain.ids import ActorId, CallId
 from leadhand.domain.rules.message import asks_more
 from leadhand.domain.rules.pause import frozen
+from leadhand.domain.rules.turn import has_reported
 from leadhand.domain.state import Actor
 from leadhand.errors import ModelError
 from leadhand.harness import Means, Recorded
@@ -25,10 +26,6 @@ from leadhand.tool import Caller, Tool
 from leadhand.workspace import root_of
 
 RETRIES_MAX = 3
-INTERRUPTED = (
-    "interrupted, outcome unknown: the process that ran this call died, or you were paused. Check "
-    "before you repeat it."
-)
 # Characters of a result or a text in a conversation that is longer than its model can read.
 BRIEF_MAX = 2_000
 # What stands around a summary.
@@ -67,10 +64,7 @@ class Session:
 
     def live(self) -> Actor | None:
         """The actor, while it is to go on in this stint."""
-        one = self.h.owner.run.actors.get(self.actor)
-        if one is None or one.ending is not None or one.halting or one.stint != self.stint:
-            return None
-        return one if one.duty.claimed_at is None else None
+        return live(self.h.owner.run, self.actor, self.stint)
 
     async def run(self) -> None:
         """Turn after turn until the actor settles, or is to halt."""
@@ -145,10 +139,7 @@ class Session:
         """End the session whose last turn has reported, without another call to the model, unless
         the actor has been given more to read; whether it was ended."""
         actor = self.live()
-        told = actor.duty.told if actor is not None else None
-        if actor is None or told is None or told.turn != actor.turns or self.talk.open:
-            return False
-        if asks_more(actor):
+        if actor is None or self.talk.open or not has_reported(actor):
             return False
         for result in self.fresh:
             await self.h.owner.submit(self.as_result(result))

@@ -15,7 +15,7 @@ from leadhand.contracts.checker import CheckedHarness, Checker
 from leadhand.domain import commands as c
 from leadhand.domain.decide import decide
 from leadhand.domain.ids import ActorId
-from leadhand.domain.manifest import OUTSIDE, Manifest
+from leadhand.domain.manifest import OUTSIDE, HarnessName, Manifest
 from leadhand.domain.state import Run
 from leadhand.engine.clock import Clock, SystemClock
 from leadhand.engine.conductor import Conductor
@@ -41,6 +41,7 @@ from leadhand.gateway.pace import Governor
 from leadhand.harness import Harness, Means
 from leadhand.harnesses import outside
 from leadhand.harnesses.api import ApiHarness
+from leadhand.harnesses.chosen import ChosenHarness
 from leadhand.harnesses.placed import PlacedHarness
 from leadhand.model_wiring import Clients, make_models
 from leadhand.processes import Processes
@@ -58,6 +59,7 @@ from leadhand.workspace import Workspaces
 from leadhand.workspaces.worktree import Worktrees
 
 if TYPE_CHECKING:
+    from leadhand.agent_wiring import AgentDoors
     from leadhand.mcp.desk import Desk
     from leadhand.mcp.http import HttpDoors
 
@@ -149,6 +151,7 @@ class LiveRun:
         self.complaint = ""
         self._desk: Desk | None = None
         self._doors: HttpDoors | None = None
+        self._agent_doors: AgentDoors | None = None
 
     async def open(self, clock: Clock) -> None:
         """Own the run and fold its log. Raises UsageError where another process owns it."""
@@ -180,7 +183,7 @@ class LiveRun:
     def conductor(self) -> Conductor:
         """The conductor of this run; the same one each time."""
         if not hasattr(self, "_conductor"):
-            checker = self._checker()
+            checker = self._checks = self._checker()
             checked = CheckedHarness(self.engine, checker, self._harness(checker))
             placed = PlacedHarness(self.engine, self.workspaces, checked)
             self._conductor = Conductor(
@@ -261,10 +264,22 @@ class LiveRun:
             words=LiveWords(engine.run, self.folder, self.secrets),
             worktrees=self.folder.worktrees,
         )
-        self._led: Harness = ApiHarness(self._means)
+        self._led: Harness = ChosenHarness(engine, self._kind)
         if led_outside:
             self._led = outside.OutsideHarness(engine, self.presence, self._led)
         return self._led
+
+    def _kind(self, name: HarnessName) -> Harness:
+        """The harness of a name. Raises UsageError where what it takes is not installed."""
+        if name == "api":
+            return ApiHarness(self._means)
+        from leadhand.agent_wiring import AgentDoors, agent_harness
+
+        if self._agent_doors is None:
+            self._agent_doors = AgentDoors(self.doors, self._environ)
+        return agent_harness(
+            name, self._means, self._agent_doors, self.desk(), self._checks.after, self.folder
+        )
 
     async def close(self) -> None:
         """Give the run back."""

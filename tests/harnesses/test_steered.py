@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from leadhand.calling import INTERRUPTED
 from leadhand.domain import commands as c
 from leadhand.domain import events as e
 from leadhand.domain.ids import ROOT, ActorId
 from leadhand.domain.rules import pause
 from leadhand.model import Prose, Request, ToolResult
-from leadhand.session import INTERRUPTED
 from tests.harnesses.session_kit import Ended, Owner, by_turn, calls, cast, play, use
 from tests.rules.world import REPORT
 

@@ -233,6 +233,7 @@ def test_every_key_arrives_where_it_belongs(base: Path) -> None:
     )
     assert general == Settings(
         model="claude-haiku-4-5",
+        harness="claude-code",
         effort="low",
         system="",
         tools=("Read", "Bash"),
@@ -250,6 +251,7 @@ def test_every_key_arrives_where_it_belongs(base: Path) -> None:
     assert (lead.id, lead.prompt) == ("digest-1.0_a", "Do it.")
     assert lead.settings == Settings(
         model="claude-sonnet-4-6",
+        harness="api",
         effort="none",
         system="Coordinate.",
         tools=("Write", "Read"),
@@ -271,6 +273,7 @@ def test_every_key_arrives_where_it_belongs(base: Path) -> None:
         read_down=True,
         settings=Settings(
             model="claude-sonnet-4-6",
+            harness="codex",
             effort="low",
             system="Lead a phase.",
             tools=("Read",),
@@ -289,7 +292,15 @@ def test_every_key_arrives_where_it_belongs(base: Path) -> None:
     assert loaded.manifest.agents == {
         "reviewer": Agent(
             "Reads.",
-            Settings(None, "max", "Be strict.", (), timeout_secs=60, budget_nanousd=NANO // 10),
+            Settings(
+                None,
+                "claude-code",
+                "max",
+                "Be strict.",
+                (),
+                timeout_secs=60,
+                budget_nanousd=NANO // 10,
+            ),
         ),
         "plain": Agent(),
     }

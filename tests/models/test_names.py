@@ -5,9 +5,10 @@ import pytest
 from leadhand.domain.manifest import Provider
 from leadhand.domain.money import Price
 from leadhand.errors import UsageError
+from leadhand.model import wire_name
 from leadhand.model_wiring import make_models
 from leadhand.models.anthropic import AnthropicModel
-from leadhand.models.names import split, wire_name
+from leadhand.models.names import split
 from leadhand.models.openai import OpenAiChatModel
 from leadhand.models.openai_responses import OpenAiModel
 from leadhand.refusals import UnknownModel

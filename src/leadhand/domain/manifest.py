@@ -31,6 +31,8 @@ TASKS_PARALLEL = 4
 # The model of a lead that is an MCP client outside: nobody whom we pay.
 OUTSIDE = "script:outside"
 
+# What runs an actor's session: this process, or a coding agent in a process of its own.
+HarnessName = Literal["api", "claude-code", "codex"]
 # How hard a model is to think.
 Effort = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
 # What a policy does with a question, and what answers one that waited too long.
@@ -140,13 +142,15 @@ class Lifecycle(Struct, frozen=True, omit_defaults=True):
 class Settings(Struct, frozen=True, omit_defaults=True):
     """How an actor works; None leaves it to the next wider settings.
 
-    tools: the work tools it may use. max_tokens: the most one answer may be. allow_hosts: hosts
-    that it may fetch from though they are not public, as `hosts.permit` reads them.
-    compact_above_tokens: a conversation longer than this is summarized. use_worktree: it works in
-    a git worktree of its own, made from the directory, on this branch or one named after it.
+    harness: what runs its session; None is `api`. tools: the work tools it may use. max_tokens:
+    the most one answer may be. allow_hosts: hosts that it may fetch from though they are not
+    public, as `hosts.permit` reads them. compact_above_tokens: a conversation longer than this is
+    summarized. use_worktree: it works in a git worktree of its own, made from the directory, on
+    this branch or one named after it.
     """
 
     model: str | None = None
+    harness: HarnessName | None = None
     effort: Effort | None = None
     system: str | None = None
     tools: tuple[str, ...] | None = None

@@ -6,15 +6,15 @@ from pathlib import Path
 from typing import get_args
 
 from leadhand.domain import hosts
-from leadhand.domain.manifest import KNOWN_TOOLS, Effort, Settings
+from leadhand.domain.manifest import KNOWN_TOOLS, Effort, HarnessName, Settings
 from leadhand.domain.text import one_line
 from leadhand.load.section import ENTRIES_MAX, Section, quoted
 from leadhand.load.variables import check, filled
 
 # The keys that read() reads; timeouts and budgets mean different things to leads and workers.
 KEYS = (
-    *("model", "effort", "system", "tools", "directory", "add_dirs", "env", "allow_hosts"),
-    *("max_turns", "max_tokens", "compact_above_tokens"),
+    *("model", "harness", "effort", "system", "tools", "directory", "add_dirs", "env"),
+    *("allow_hosts", "max_turns", "max_tokens", "compact_above_tokens"),
 )
 TURNS_MAX = 10_000
 WORKERS_MAX = 1_000
@@ -23,6 +23,7 @@ TOKENS_MAX = 1_000_000
 # Below that a summary and the prompt alone might be longer.
 COMPACT_MIN = 4_000
 EFFORTS: tuple[Effort, ...] = get_args(Effort)
+HARNESSES: tuple[HarnessName, ...] = get_args(HarnessName)
 
 _TOOLS_MEND = "tools of orchestration come with the role and are not listed"
 # A scripted model is named by the path of its file, which may hold spaces.
@@ -39,6 +40,7 @@ def read(section: Section, base: Path, siblings: Collection[str]) -> Settings:
     """The settings under KEYS. base: where relative paths start; siblings: what else is known."""
     return Settings(
         model=_model(section),
+        harness=section.choice("harness", HARNESSES),
         effort=section.choice("effort", EFFORTS),
         system=_system(section),
         tools=_tools(section),

@@ -14,7 +14,7 @@ import msgspec
 from msgspec import Struct, field
 
 from leadhand import reach
-from leadhand.calling import caller_of, calling
+from leadhand.calling import INTERRUPTED, caller_of, calling
 from leadhand.conversation import conversation, fenced
 from leadhand.domain import commands as c
 from leadhand.domain import events as e
@@ -24,7 +24,6 @@ from leadhand.errors import StoreError
 from leadhand.harness import Means
 from leadhand.model import ToolResult, ToolUse
 from leadhand.refusals import Refused, Settled
-from leadhand.session import INTERRUPTED
 from leadhand.tool import Caller, Tool
 from leadhand.tools.call import refused
 

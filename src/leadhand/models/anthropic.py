@@ -5,11 +5,20 @@ from collections.abc import Callable
 from typing import Any
 
 from leadhand.errors import ModelError
-from leadhand.model import Answer, Block, Message, Prose, Raw, Request, ToolResult, ToolUse
+from leadhand.model import (
+    Answer,
+    Block,
+    Message,
+    Prose,
+    Raw,
+    Request,
+    ToolResult,
+    ToolUse,
+    wire_name,
+)
 from leadhand.models import counter, wire
 from leadhand.models.anthropic_events import ANSWER_TOOL, PROVIDER, Reading
 from leadhand.models.http import Post, Server
-from leadhand.models.names import wire_name
 from leadhand.models.served import Served
 
 VERSION = "2023-06-01"

@@ -25,11 +25,6 @@ def split(name: str) -> tuple[str, str]:
     raise unknown(f'the model "{name}" does not say who serves it')
 
 
-def wire_name(name: str) -> str:
-    """What the provider calls the model."""
-    return name.partition(":")[2] or name
-
-
 def unknown(message: str) -> UnknownModel:
     """The refusal of a model whose provider is not known."""
     return UnknownModel(

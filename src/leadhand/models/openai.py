@@ -20,10 +20,10 @@ from leadhand.model import (
     StopReason,
     ToolResult,
     ToolUse,
+    wire_name,
 )
 from leadhand.models import faults, wire
 from leadhand.models.http import Http, Post, Server
-from leadhand.models.names import wire_name
 from leadhand.models.served import Served
 from leadhand.models.sse import END
 

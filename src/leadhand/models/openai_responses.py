@@ -20,10 +20,10 @@ from leadhand.model import (
     StopReason,
     ToolResult,
     ToolUse,
+    wire_name,
 )
 from leadhand.models import counter, faults, wire
 from leadhand.models.http import Post
-from leadhand.models.names import wire_name
 from leadhand.models.served import Served
 from leadhand.models.sse import END
 

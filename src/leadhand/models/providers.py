@@ -35,7 +35,7 @@ from leadhand.domain import hosts
 from leadhand.domain.money import Price, Usage
 from leadhand.domain.text import one_line
 from leadhand.errors import ModelError
-from leadhand.model import Answer, Block, Prose, Request, StopReason
+from leadhand.model import Answer, Block, Prose, Request, StopReason, wire_name
 from leadhand.models import names, provider_faults, wire
 from leadhand.models.http import Limits
 from leadhand.models.provider_messages import Writing, blocks_of
@@ -118,7 +118,7 @@ class ProviderModel:
 
     def lane(self, name: str) -> str:
         """Whom its limits are shared with: every user of this model of this provider."""
-        return f"{self._provider}:{names.wire_name(name)}"
+        return f"{self._provider}:{wire_name(name)}"
 
     async def count(self, request: Request) -> int | None:
         """Nobody counts tokens here before a call."""

@@ -1,9 +1,8 @@
 """Served: what the models of every server have in common, whatever dialect it speaks."""
 
 from leadhand.domain.money import Price
-from leadhand.model import Request
+from leadhand.model import Request, wire_name
 from leadhand.models.http import Http, Server
-from leadhand.models.names import wire_name
 
 
 class Served:

@@ -56,6 +56,7 @@ def wide_of(manifest: Manifest) -> Settings:
     shared = layered(manifest.defaults)
     return Settings(
         model=shared.model,
+        harness=shared.harness,
         env=shared.env,
         add_dirs=shared.add_dirs,
         allow_hosts=shared.allow_hosts,

@@ -151,6 +151,7 @@ def settings_of(manifest: Manifest, parent: Actor, asked: Settings) -> Settings:
     lead = manifest.lead.settings
     like = Settings(
         model=parent.model or None,
+        harness=lead.harness,
         effort=lead.effort,
         allow_hosts=lead.allow_hosts,
         max_turns=lead.max_turns,

@@ -7,7 +7,7 @@ from leadhand.domain import events as e
 from leadhand.domain import ledger
 from leadhand.domain.clock import At, Now
 from leadhand.domain.money import Usage, cost
-from leadhand.domain.rules import budget, compaction, pace, pause
+from leadhand.domain.rules import budget, compaction, message, pace, pause
 from leadhand.domain.state import Actor, OpenTool, Run
 from leadhand.domain.text import one_line
 from leadhand.refusals import Refused, Settled, TurnsExhausted, WoundDown
@@ -54,6 +54,13 @@ def next_call(run: Run, actor: Actor, command: c.AdmitCall, now: Now) -> list[e.
         if shorter:
             return shorter
     return budget.admit(run, actor, command, now)
+
+
+def has_reported(actor: Actor) -> bool:
+    """Whether an actor's last turn has reported how its work ended, and nothing unread asks it to
+    go on: no other turn is needed."""
+    told = actor.duty.told
+    return told is not None and told.turn == actor.turns and not message.asks_more(actor)
 
 
 def record(run: Run, command: c.RecordTurn, now: Now) -> list[e.Event]:
