@@ -63,7 +63,8 @@ class HouseRules(Struct, frozen=True):
     worktree_cleanup: whose worktrees are removed once they have settled; only those of which
     nothing would be lost. dump_shared_store: the run ends by writing its store to a file.
     status_dir: where workers leave their status files; empty where only those do that have no tool
-    for it, in the run's folder.
+    for it, in the run's folder. max_output_tokens: the most that one answer of a coding
+    agent may be.
     """
 
     max_workers: int = 4
@@ -77,6 +78,7 @@ class HouseRules(Struct, frozen=True):
     worktree_cleanup: Literal["on_success", "always", "never"] = "on_success"
     dump_shared_store: bool = False
     status_dir: str = ""
+    max_output_tokens: int = 16_384
 
 
 class ApprovalPolicy(Struct, frozen=True, omit_defaults=True):

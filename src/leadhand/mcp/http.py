@@ -20,8 +20,8 @@ from leadhand.harness import Door
 from leadhand.mcp.desk import Desk
 from leadhand.mcp.identity import Context
 from leadhand.mcp.served import PROGRESS_SECS, server
-from leadhand.mcp.tokens import Tokens
 from leadhand.stores.codec import Secrets
+from leadhand.tokens import Tokens
 
 HOST, PATH = "127.0.0.1", "/mcp"
 ACTOR = "leadhand.actor"
