@@ -131,10 +131,16 @@ class HttpDoors:
     """The doors of one run: one server on a port of this machine, one token for each actor."""
 
     def __init__(
-        self, desk: Desk, secrets: Secrets, seen: Seen, progress_secs: float = PROGRESS_SECS
+        self,
+        desk: Desk,
+        secrets: Secrets,
+        seen: Seen,
+        progress_secs: float = PROGRESS_SECS,
+        tokens: Tokens | None = None,
     ) -> None:
-        """seen: is told of each request of an actor. secrets: keep every token out of the log."""
-        self.desk, self.tokens = desk, Tokens()
+        """seen: is told of each request of an actor. secrets: keep every token out of the log.
+        tokens: those of the run, where they open other doors too."""
+        self.desk, self.tokens = desk, tokens or Tokens()
         secrets.expect_tokens()
         self._seen, self._progress_secs = seen, progress_secs
         self._server: uvicorn.Server | None = None
