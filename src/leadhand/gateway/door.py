@@ -152,7 +152,7 @@ class ModelDoor:
         try:
             data = await outlet.more()
             if outlet.headers is None:
-                return await self._instead(task, dialect, outlet)
+                return await self._instead(http, task, dialect, outlet)
             if not asked.heard.stream:
                 return web.Response(body=data, headers=outlet.headers)
             response = web.StreamResponse(headers=outlet.headers)
@@ -178,8 +178,8 @@ class ModelDoor:
             task.exception()
 
     async def _instead(
-        self, task: asyncio.Task[None], dialect: Dialect, outlet: Buffered
-    ) -> web.Response:
+        self, http: web.Request, task: asyncio.Task[None], dialect: Dialect, outlet: Buffered
+    ) -> web.StreamResponse:
         """What a client is told that gets no answer: what the provider said, or why it was not
         asked."""
         await asyncio.wait([task])
@@ -193,6 +193,13 @@ class ModelDoor:
             return _response(spoken.error(dialect, 503, "api_error", why))
         again = {} if error.retryable else spoken.NO_RETRY
         said = outlet.instead
+        if said is not None and said.status == 200:
+            # It had begun as an answer, and was none.
+            broken = web.StreamResponse(headers=said.headers)
+            await broken.prepare(http)
+            await broken.write(said.body)
+            _break(http)
+            return broken
         if said is not None:
             return web.Response(status=said.status, body=said.body, headers=said.headers | again)
         return _response(spoken.failed(dialect, error.kind, error.message, again=error.retryable))
@@ -243,4 +250,4 @@ def _guessed(http: web.Request) -> Dialect:
 def _break(http: web.Request) -> None:
     """Close the connection in the middle, as the provider did."""
     if http.transport is not None:
-        http.transport.abort()
+        http.transport.close()
