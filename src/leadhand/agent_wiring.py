@@ -1,7 +1,8 @@
 """Agent wiring: the only file that knows all the coding agents, and what each is given."""
 
-from collections.abc import Callable, Mapping
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from leadhand.agent import Hands, Make
 from leadhand.agent_session import Kit
@@ -9,6 +10,7 @@ from leadhand.domain.ids import ActorId
 from leadhand.domain.manifest import HarnessName
 from leadhand.errors import ModelError, UsageError
 from leadhand.folder import Folder
+from leadhand.gateway.door import ModelDoor
 from leadhand.harness import Door, Harness, Means
 from leadhand.harnesses.agents import AgentHarness
 from leadhand.mcp.desk import Desk
@@ -22,23 +24,24 @@ NO_CLAUDE = "Claude Code takes its SDK: pip install 'leadhand[claude]'"
 
 
 class AgentDoors:
-    """Where agents find tools and models: see `harness.Doors`. tools: opens those of MCP."""
+    """Where agents find tools and models: see `harness.Doors`. Both know them by one token."""
 
-    def __init__(self, tools: Callable[[], HttpDoors], environ: Mapping[str, str]) -> None:
-        self._tools, self._environ = tools, environ
+    def __init__(self, tools: HttpDoors, models: ModelDoor) -> None:
+        self._tools, self._models = tools, models
 
     async def open(self, actor: ActorId) -> Door:
         """See `harness.Doors.open`."""
-        door = await self._tools().open(actor)
-        return Door(door.url, door.token, self._environ["ANTHROPIC_BASE_URL"])
+        await self._models.start()
+        door = await self._tools.open(actor)
+        return replace(door, models_url=self._models.url)
 
     def close(self, actor: ActorId) -> None:
         """See `harness.Doors.close`."""
-        self._tools().close(actor)
+        self._tools.close(actor)
 
     def trouble(self, actor: ActorId) -> Refused | ModelError | None:
         """See `harness.Doors.trouble`."""
-        return None
+        return self._models.refusal(actor)
 
 
 def agent_harness(

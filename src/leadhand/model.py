@@ -1,12 +1,12 @@
 """Model: the port of everything that answers a conversation, and the words both sides use."""
 
 from collections.abc import Callable
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import msgspec
 from msgspec import Struct
 
-from leadhand.domain.manifest import Effort
+from leadhand.domain.manifest import Dialect, Effort
 from leadhand.domain.money import Price, Usage
 
 
@@ -130,6 +130,62 @@ class Model(Protocol):
 def wire_name(name: str) -> str:
     """What the provider calls the model of a manifest."""
     return name.partition(":")[2] or name
+
+
+class Relay(Struct, frozen=True):
+    """A request that a client outside has written, as it is passed on to the provider of `model`.
+
+    body: JSON. headers: the client's own that go along, its login among them where it has one.
+    """
+
+    model: str
+    body: bytes
+    headers: dict[str, str]
+    stream: bool
+    max_output_tokens: int
+    actor_id: str
+    call_id: str
+
+
+class Outlet(Protocol):
+    """What a relayed answer is given to as it comes. headers: those that a client may see."""
+
+    def begin(self, headers: dict[str, str]) -> None:
+        """The provider has begun to answer with 200."""
+        ...
+
+    def take(self, data: bytes, *, acts: bool) -> None:
+        """More bytes of the answer. acts: whether a client could act on what it has read then: a
+        tool call is whole, or the answer is."""
+        ...
+
+    def declined(self, status: int, headers: dict[str, str], body: bytes) -> None:
+        """What the provider said instead of an answer, before the error is raised."""
+        ...
+
+
+@runtime_checkable
+class Relayed(Protocol):
+    """A model whose provider can be asked in a client's own words, which are of its dialect."""
+
+    dialect: Dialect
+
+    async def relay(self, relay: Relay, outlet: Outlet) -> Answer:
+        """Pass a request on, and its answer, byte for byte; gives what was answered. Raises
+        ModelError, after which the outlet has been given what there was of the answer.
+
+        Cancelling the call abandons it.
+        """
+        ...
+
+    async def relay_count(self, relay: Relay) -> bytes | None:
+        """What the provider's counter of tokens says of a request; None where it has none or
+        fails. Cancelling it passes."""
+        ...
+
+    async def relayed_tokens(self, relay: Relay) -> int | None:
+        """How many tokens the provider says that it would read for a request, as `Model.count`."""
+        ...
 
 
 def blocks_of(answer: str) -> list[Block]:

@@ -47,6 +47,7 @@ from leadhand.model_wiring import Clients, make_models
 from leadhand.processes import Processes
 from leadhand.store import Store
 from leadhand.stores.codec import Secrets, secrets_of
+from leadhand.tokens import Tokens
 from leadhand.tool import Tool
 from leadhand.tools.call import Toolbox
 from leadhand.tools.finish import finish_tool
@@ -60,6 +61,7 @@ from leadhand.workspaces.worktree import Worktrees
 
 if TYPE_CHECKING:
     from leadhand.agent_wiring import AgentDoors
+    from leadhand.gateway.door import ModelDoor
     from leadhand.mcp.desk import Desk
     from leadhand.mcp.http import HttpDoors
 
@@ -152,6 +154,8 @@ class LiveRun:
         self._desk: Desk | None = None
         self._doors: HttpDoors | None = None
         self._agent_doors: AgentDoors | None = None
+        self._model_door: ModelDoor | None = None
+        self.tokens = Tokens()
 
     async def open(self, clock: Clock) -> None:
         """Own the run and fold its log. Raises UsageError where another process owns it."""
@@ -209,12 +213,27 @@ class LiveRun:
                 from leadhand.mcp.http import HttpDoors
             except ImportError as error:
                 raise UsageError(NO_MCP) from error
-            self._doors = HttpDoors(self.desk(patience_secs), self.secrets, self.presence.seen)
+            self._doors = HttpDoors(
+                self.desk(patience_secs), self.secrets, self.presence.seen, tokens=self.tokens
+            )
         return self._doors
+
+    def model_door(self) -> "ModelDoor":
+        """The models of this run over HTTP, for whoever has a token; the same one each time."""
+        if self._model_door is None:
+            from leadhand.gateway.door import ModelDoor
+
+            self.conductor()
+            self.secrets.expect_tokens()
+            means, pace = self._means, Gateway(self.engine, self.models, governor())
+            self._model_door = ModelDoor(self.engine, pace, self.models, means.toolbox, self.tokens)
+        return self._model_door
 
     async def _close_doors(self) -> None:
         if self._desk is not None:
             await self._desk.leave()
+        if self._model_door is not None:
+            await self._model_door.stop()
         if self._doors is not None:
             await self._doors.stop()
 
@@ -276,7 +295,7 @@ class LiveRun:
         from leadhand.agent_wiring import AgentDoors, agent_harness
 
         if self._agent_doors is None:
-            self._agent_doors = AgentDoors(self.doors, self._environ)
+            self._agent_doors = AgentDoors(self.doors(), self.model_door())
         return agent_harness(
             name, self._means, self._agent_doors, self.desk(), self._checks.after, self.folder
         )

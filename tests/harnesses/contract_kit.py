@@ -5,13 +5,12 @@ The model is a script in the prompt, played by a server on loopback; all else is
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 from msgspec import Struct
-from msgspec.structs import replace
 
 from leadhand.domain import commands as c
 from leadhand.domain import events as e
@@ -30,7 +29,7 @@ from leadhand.domain.money import Price
 from leadhand.domain.state import Record, Run
 from leadhand.engine.log import events_of
 from leadhand.stores.sqlite import SqliteStore
-from leadhand.testing.model_server import ModelServer, model_server
+from leadhand.testing.model_server import ModelServer
 from leadhand.testing.step import Step, with_script
 from leadhand.wiring import LiveRun, resume_run, start_run
 
@@ -45,9 +44,7 @@ UNIT = Price(1_000_000, 1_000_000, 1_000_000, 1_000_000)
 PATIENCE_SECS = 90.0
 KEY = "sk-contract-0123456789abcdef"
 W1 = ActorId("root/W1")
-REPORT = (
-    "STATUS: success\nCOMPLETED\n- none\nDEFERRED OR FAILED\n- none\nCOST SUMMARY\n- none"
-)
+REPORT = "STATUS: success\nCOMPLETED\n- none\nDEFERRED OR FAILED\n- none\nCOST SUMMARY\n- none"
 Call = tuple[str, dict[str, Any]]
 
 
@@ -151,7 +148,9 @@ def asked(
     ]
     own: dict[str, Any] = {"model": MODELS[harness], "harness": harness} | settings
     return Manifest(
-        lead=Lead("stage", with_script("Lead.", steps), Settings(model=LEAD_MODEL, directory=str(work))),
+        lead=Lead(
+            "stage", with_script("Lead.", steps), Settings(model=LEAD_MODEL, directory=str(work))
+        ),
         house=house or HouseRules(),
         defaults=Settings(model=LEAD_MODEL, tools=("Read", "Write", "Bash")),
         agents={"one": Agent("", Settings(**own))},

@@ -98,7 +98,8 @@ class Approval(Struct):
 
 class Call(Struct):
     """A model call in flight. since, held_until: run_ms. held: what it waits for before it leaves,
-    if it does. compacts: it summarizes the conversation."""
+    if it does. compacts: it summarizes the conversation. outside: its session is not of this
+    process. price: of its model, where that is not the actor's."""
 
     id: CallId
     model: str
@@ -109,6 +110,8 @@ class Call(Struct):
     compacts: bool = False
     held: str = ""
     held_until: int = 0
+    outside: bool = False
+    price: Price | None = None
 
 
 class Deferral(Struct):

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from leadhand.domain.event import Event
 from leadhand.domain.ids import CallId
-from leadhand.domain.money import Usage
+from leadhand.domain.money import Price, Usage
 
 # --- answer
 
@@ -26,7 +26,8 @@ class AnswerUnfinished(Event, frozen=True):
 class CallAdmitted(Event, frozen=True):
     """Money was set aside and the call may leave. messages: numbers of those it delivers.
     final: the actor's last call, which may use no tools. compacts: it is to summarize the
-    conversation, and is no turn."""
+    conversation, and is no turn. outside: a session outside this process asks. price: of a model
+    that is not the actor's own."""
 
     call: CallId = CallId("")
     model: str = ""
@@ -36,6 +37,8 @@ class CallAdmitted(Event, frozen=True):
     messages: tuple[int, ...] = ()
     final: bool = False
     compacts: bool = False
+    outside: bool = False
+    price: Price | None = None
 
 
 class CallDeferred(Event, frozen=True):
@@ -156,7 +159,8 @@ class Intent(Struct, frozen=True, omit_defaults=True):
 
 class TurnRecorded(Event, frozen=True):
     """The model answered, and its call was settled at this cost. slice: what the actor's report
-    turn would cost now. saved: what it would have cost more without a cache (nano-dollars)."""
+    turn would cost now. saved: what it would have cost more without a cache (nano-dollars).
+    outside: its session is not of this process, and may have calls of other turns under way."""
 
     call: CallId = CallId("")
     answer: str = ""
@@ -167,6 +171,7 @@ class TurnRecorded(Event, frozen=True):
     stop_reason: str = ""
     intents: tuple[Intent, ...] = ()
     words: str = ""
+    outside: bool = False
 
 
 class TurnLate(Event, frozen=True):

@@ -86,7 +86,11 @@ class AdmitCall(Struct, frozen=True, tag=True):
     """Let one model call out. new_bytes: UTF-8 bytes, in their longest form, of all that the model
     has not yet read, beside the messages that this admission delivers. results: of the tools that
     returned. counted: tokens of the whole request as the provider counts them, 0 where it cannot;
-    None where it was not asked. compact: the conversation is longer than the model can read."""
+    None where it was not asked. compact: the conversation is longer than the model can read.
+
+    outside: a session outside this process asks, which is given its mail by others; only a last
+    call delivers some. whole: new_bytes are those of the whole request. model: another one than
+    the actor's. asked: the most tokens that the answer is to have; 0 where that is not said."""
 
     actor: ActorId
     call: CallId
@@ -94,6 +98,10 @@ class AdmitCall(Struct, frozen=True, tag=True):
     results: tuple["RecordToolResult", ...] = ()
     counted: int | None = None
     compact: bool = False
+    outside: bool = False
+    whole: bool = False
+    model: str = ""
+    asked: int = 0
 
 
 # --- compaction

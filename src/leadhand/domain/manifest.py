@@ -65,7 +65,8 @@ class HouseRules(Struct, frozen=True):
     worktree_cleanup: whose worktrees are removed once they have settled; only those of which
     nothing would be lost. dump_shared_store: the run ends by writing its store to a file.
     status_dir: where workers leave their status files; empty where only those do that have no tool
-    for it, in the run's folder.
+    for it, in the run's folder. max_output_tokens: the most that one answer of a coding
+    agent may be.
     """
 
     max_workers: int = 4
@@ -79,6 +80,7 @@ class HouseRules(Struct, frozen=True):
     worktree_cleanup: Literal["on_success", "always", "never"] = "on_success"
     dump_shared_store: bool = False
     status_dir: str = ""
+    max_output_tokens: int = 16_384
 
 
 class ApprovalPolicy(Struct, frozen=True, omit_defaults=True):
@@ -144,9 +146,10 @@ class Settings(Struct, frozen=True, omit_defaults=True):
 
     harness: what runs its session; None is `api`. tools: the work tools it may use. max_tokens:
     the most one answer may be. allow_hosts: hosts that it may fetch from though they are not
-    public, as `hosts.permit` reads them. compact_above_tokens: a conversation longer than this is
-    summarized. use_worktree: it works in a git worktree of its own, made from the directory, on
-    this branch or one named after it.
+    public, as `hosts.permit` reads them. models: beside its own, those that the coding agent which
+    runs it may ask for. compact_above_tokens: a conversation longer than this is summarized.
+    use_worktree: it works in a git worktree of its own, made from the directory, on this branch or
+    one named after it.
     """
 
     model: str | None = None
@@ -165,6 +168,7 @@ class Settings(Struct, frozen=True, omit_defaults=True):
     budget_nanousd: int | None = None
     use_worktree: bool | None = None
     branch: str | None = None
+    models: tuple[str, ...] | None = None
 
 
 class Agent(Struct, frozen=True, omit_defaults=True):
@@ -215,12 +219,14 @@ class Provider(Struct, frozen=True, omit_defaults=True):
     """A server of models that the operator names.
 
     base_url: empty for the vendor's own. key_env: the name of the environment variable that holds
-    its key; empty for the vendor's usual one, or for none where the server is not a vendor's.
+    its key; empty for the vendor's usual one, or for none where the server is not a vendor's. auth:
+    what opens it: the key, or the login that a coding agent brings along itself.
     """
 
     dialect: Dialect
     base_url: str = ""
     key_env: str = ""
+    auth: Literal["key", "login"] = "key"
 
 
 def _written() -> dict[str, Any]:
@@ -234,7 +240,8 @@ class Manifest(Struct, frozen=True, omit_defaults=True):
     prices: the operator's own, by model, before the built-in table. providers: servers of models,
     by the name that stands before the colon of a model's. tasks: what is done where there is no
     lead; `lead` then only gives the run its name. tools: work tools that the program which
-    dispatched the run brings along. subleads: None where leads spawn only workers.
+    dispatched the run brings along. subleads: None where leads spawn only workers. aliases: of
+    models.
     """
 
     # A golden log is written again as it was: what is not in every log is not written when empty.
@@ -250,6 +257,7 @@ class Manifest(Struct, frozen=True, omit_defaults=True):
     approvals: Approvals = Approvals()
     notifications: tuple[Notification, ...] = ()
     lifecycle: Lifecycle = Lifecycle()
+    aliases: dict[str, str] = {}
 
     def mapped(
         self, settings: Callable[[Settings], Settings], model: Callable[[str], str]

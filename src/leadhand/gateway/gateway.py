@@ -4,7 +4,8 @@ Law: one road for every model call of a run; what came of a call is durable befo
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from typing import NamedTuple
 
 from msgspec import structs
 
@@ -21,6 +22,14 @@ from leadhand.refusals import Uncounted
 PASSING = ("rate_limited", "overloaded")
 
 
+class Admitted(NamedTuple):
+    """A call that may be sent, and whom it shares its provider's limits with."""
+
+    actor: ActorId
+    id: CallId
+    lane: str
+
+
 class Gateway:
     """The one road to the models of a run."""
 
@@ -33,10 +42,23 @@ class Gateway:
     async def admit(
         self, command: c.AdmitCall, draft: Callable[[str], Request]
     ) -> tuple[e.CallAdmitted, Sequence[e.Event]]:
+        """See `harness.ModelRoad.admit`."""
+
+        async def count() -> int | None:
+            actor = self._owner.run.actors.get(command.actor)
+            if actor is None:
+                return None
+            return await self._models(actor.model).count(draft(actor.model))
+
+        return await self.admitted(command, count)
+
+    async def admitted(
+        self, command: c.AdmitCall, count: Callable[[], Awaitable[int | None]]
+    ) -> tuple[e.CallAdmitted, Sequence[e.Event]]:
         """Ask until the call is admitted; its admission, and all events on the way to it.
 
-        draft: what the named model would be asked, to have its tokens counted. Raises Refused where
-        the call never will be admitted.
+        count: the tokens of the request as its provider counts them, if it does. Raises Refused
+        where the call never will be admitted.
         """
         owner, actor = self._owner, command.actor
         seen: list[e.Event] = []
@@ -46,20 +68,12 @@ class Gateway:
                 try:
                     seen += await owner.submit(command)
                 except Uncounted:
-                    counted = await self._count(actor, draft)
-                    command = structs.replace(command, counted=counted)
+                    command = structs.replace(command, counted=await count() or 0)
                     continue
                 admitted = [each for each in seen if isinstance(each, e.CallAdmitted)]
                 if admitted:
                     return admitted[-1], seen
                 await self._later(actor, changed)
-
-    async def _count(self, actor_id: ActorId, draft: Callable[[str], Request]) -> int:
-        """The tokens that the provider counts; 0 where it does not."""
-        actor = self._owner.run.actors.get(actor_id)
-        if actor is None:
-            return 0
-        return await self._models(actor.model).count(draft(actor.model)) or 0
 
     async def _later(self, actor_id: ActorId, changed: asyncio.Event) -> None:
         """Wait until a deferred call may be worth asking for again."""
@@ -70,46 +84,53 @@ class Gateway:
     async def ask(
         self, request: Request, recorded: Recorded, on_text: Callable[[str], None]
     ) -> tuple[Answer, Sequence[e.Event]]:
+        """See `harness.ModelRoad.ask`."""
+        model, call = self._models(request.model), CallId(request.call_id)
+        lane = model.lane(request.model)
+        admitted = Admitted(ActorId(request.actor_id), call, lane)
+        return await self.send(admitted, lambda: model.answer(request, on_text), recorded)
+
+    async def send(
+        self, call: Admitted, ask: Callable[[], Awaitable[Answer]], recorded: Recorded
+    ) -> tuple[Answer, Sequence[e.Event]]:
         """Send an admitted call and record its answer, which is durable when this returns.
 
-        Raises ModelError, after the call was settled. Cancelled, it settles the call first.
+        ask: asks once; it is called again where its provider refused at no cost. Raises ModelError,
+        after the call was settled. Cancelled, it settles the call first.
         """
-        actor, call = ActorId(request.actor_id), CallId(request.call_id)
         try:
-            answer = await self._paced(request, on_text)
+            answer = await self._paced(call, ask)
         except ModelError as error:
             quota, resets_at = error.kind == "quota", error.resets_at or 0
-            cut = c.RecordCut(actor, call, error.message, error.billed, quota, resets_at)
+            cut = c.RecordCut(call.actor, call.id, error.message, error.billed, quota, resets_at)
             await self._owner.submit(cut)
             raise
         except BaseException as error:
             why = "cancelled" if isinstance(error, asyncio.CancelledError) else repr(error)
-            cut = c.RecordCut(actor, call, why, billed=call not in self._waiting)
+            cut = c.RecordCut(call.actor, call.id, why, billed=call.id not in self._waiting)
             await asyncio.shield(self._owner.submit(cut))
             raise
         finally:
-            self._waiting.discard(call)
+            self._waiting.discard(call.id)
         return answer, await self._owner.submit(recorded(answer))
 
-    async def _paced(self, request: Request, on_text: Callable[[str], None]) -> Answer:
+    async def _paced(self, call: Admitted, ask: Callable[[], Awaitable[Answer]]) -> Answer:
         """Ask as soon as the provider takes it; a refusal that passes and cost nothing is waited
         out here, with the same reservation. Raises ModelError."""
-        model = self._models(request.model)
-        lane = self._governor.lane(model.lane(request.model))
+        lane = self._governor.lane(call.lane)
         loop = asyncio.get_running_loop()
-        call, began = CallId(request.call_id), loop.time()
+        began = loop.time()
 
         async def told(why: str, secs: float) -> None:
             until = self._owner.now().run_ms + round(secs * 1000)
-            hold = c.RecordHold(ActorId(request.actor_id), call, why, until)
-            await self._owner.submit(hold)
+            await self._owner.submit(c.RecordHold(call.actor, call.id, why, until))
 
         while True:
-            self._waiting.add(call)
+            self._waiting.add(call.id)
             entered = await lane.enter(told)
-            self._waiting.discard(call)
+            self._waiting.discard(call.id)
             try:
-                answer = await model.answer(request, on_text)
+                answer = await ask()
             except ModelError as error:
                 end = max(began, lane.answered_at) + PATIENCE_SECS
                 error = self._seen(error, loop.time() >= end)

@@ -20,8 +20,8 @@ from leadhand.harness import Door
 from leadhand.mcp.desk import Desk
 from leadhand.mcp.identity import Context
 from leadhand.mcp.served import PROGRESS_SECS, server
-from leadhand.mcp.tokens import Tokens
 from leadhand.stores.codec import Secrets
+from leadhand.tokens import Tokens
 
 HOST, PATH = "127.0.0.1", "/mcp"
 ACTOR = "leadhand.actor"
@@ -131,10 +131,16 @@ class HttpDoors:
     """The doors of one run: one server on a port of this machine, one token for each actor."""
 
     def __init__(
-        self, desk: Desk, secrets: Secrets, seen: Seen, progress_secs: float = PROGRESS_SECS
+        self,
+        desk: Desk,
+        secrets: Secrets,
+        seen: Seen,
+        progress_secs: float = PROGRESS_SECS,
+        tokens: Tokens | None = None,
     ) -> None:
-        """seen: is told of each request of an actor. secrets: keep every token out of the log."""
-        self.desk, self.tokens = desk, Tokens()
+        """seen: is told of each request of an actor. secrets: keep every token out of the log.
+        tokens: those of the run, where they open other doors too."""
+        self.desk, self.tokens = desk, tokens or Tokens()
         secrets.expect_tokens()
         self._seen, self._progress_secs = seen, progress_secs
         self._server: uvicorn.Server | None = None

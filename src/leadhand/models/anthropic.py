@@ -17,13 +17,16 @@ from leadhand.model import (
     wire_name,
 )
 from leadhand.models import counter, wire
-from leadhand.models.anthropic_events import ANSWER_TOOL, PROVIDER, Reading
+from leadhand.models.anthropic_events import ANSWER_TOOL, PROVIDER, Reading, events_of
 from leadhand.models.http import Post, Server
+from leadhand.models.relay import Spoken, unheard
 from leadhand.models.served import Served
 
 VERSION = "2023-06-01"
 # What the counter of tokens refuses, since it adds nothing that is read.
 UNCOUNTED = ("max_tokens", "stream")
+# What of another's request it takes.
+COUNTED = frozenset("messages model output_config system thinking tool_choice tools".split())
 THINKING_MIN = 1_024
 THINKING_TOKENS = {"low": 2_048, "medium": 8_192, "high": 16_384, "xhigh": 32_768, "max": 32_768}
 NO_WORDS = "(no words)"
@@ -36,6 +39,15 @@ _NEWEST = (99, 0)
 
 class AnthropicModel(Served):
     """Answers over the Messages API."""
+
+    spoken = Spoken(
+        "anthropic",
+        "/v1/messages",
+        lambda: Reading(unheard),
+        events_of,
+        "/v1/messages/count_tokens",
+        COUNTED,
+    )
 
     async def count(self, request: Request) -> int | None:
         """See `model.Model.count`."""

@@ -1,7 +1,7 @@
 """Anthropic events: the answer of the Messages dialect, as it streams in."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import msgspec
@@ -85,7 +85,8 @@ class Reading:
     def __init__(self, on_text: Callable[[str], None]) -> None:
         self._on_text = on_text
         self._parts: dict[int, _Part] = {}
-        self._begun = False
+        # Whether it may cost something, and whether a tool call of it is whole.
+        self.begun = self.acts = False
         self._told: set[str] = set()
         self._counts = dict.fromkeys(_COUNTS, 0)
         self._reason = ""
@@ -107,12 +108,11 @@ class Reading:
                 self._add(event.index, event.delta or _Delta())
             case "content_block_start":
                 self._start(event.index, event.content_block or {})
+            case "content_block_stop":
+                part = self._parts.get(event.index)
+                self.acts = self.acts or (part is not None and part.kind == "tool_use")
             case "message_start":
-                self._begun = True
-                if event.message and event.message.usage:
-                    self._meter(event.message.usage)
-                # What is said of the output here is where it begins.
-                self._told.discard("output_tokens")
+                self._begin(event.message)
             case "message_delta":
                 self._reason = (event.delta and event.delta.stop_reason) or self._reason
                 if event.usage:
@@ -121,10 +121,17 @@ class Reading:
                 return True
             case "error":
                 now_ms = int(time.time() * 1000)
-                raise faults.broke_off({"error": event.error}, self._begun, now_ms)
+                raise faults.broke_off({"error": event.error}, self.begun, now_ms)
             case _:
                 pass
         return False
+
+    def _begin(self, message: _Start | None) -> None:
+        self.begun = True
+        if message and message.usage:
+            self._meter(message.usage)
+        # What is said of the output here is where it begins.
+        self._told.discard("output_tokens")
 
     def _start(self, index: int, block: dict[str, Any]) -> None:
         kind = block.get("type")
@@ -166,7 +173,7 @@ class Reading:
             if asked:
                 raise wire.fee(name)
 
-    def answer(self, request: Request, body: bytes, *, by_tool: bool) -> Answer:
+    def answer(self, request: Request, body: bytes, *, by_tool: bool = False) -> Answer:
         """The whole answer. by_tool: whether it was to be given by calling ANSWER_TOOL."""
         reason = _REASONS.get(self._reason, "end_turn")
         blocks: list[Block] = []
@@ -199,6 +206,20 @@ class Reading:
         if not part.arguments and isinstance(given, dict):
             return ToolUse(call_id, name, given)
         return wire.use(call_id, name, "".join(part.arguments))
+
+
+def events_of(whole: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """The events that an answer in one piece would have been."""
+    if "error" in whole:
+        yield {"type": "error", "error": whole["error"]}
+    usage = whole.get("usage")
+    yield {"type": "message_start", "message": {"usage": usage}}
+    content = whole.get("content")
+    for index, block in enumerate(content if isinstance(content, list) else ()):
+        yield {"type": "content_block_start", "index": index, "content_block": block}
+    reason = {"stop_reason": whole.get("stop_reason")}
+    yield {"type": "message_delta", "delta": reason, "usage": usage}
+    yield {"type": "message_stop"}
 
 
 def _unwrapped(blocks: list[Block]) -> list[Block]:

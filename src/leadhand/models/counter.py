@@ -32,6 +32,14 @@ async def count(
     try:
         data = wire.encode(body)
         post = Post(server, path, data, request.actor_id, request.call_id, answer_tokens=0)
-        return _counted.decode(await http.fetch(post, COUNT_SECS)).input_tokens
+        return tokens(await http.fetch(post, COUNT_SECS))
     except (ModelError, *wire.UNREADABLE):
+        return None
+
+
+def tokens(data: bytes) -> int | None:
+    """The figure in what a counter says; None where there is none."""
+    try:
+        return _counted.decode(data).input_tokens
+    except wire.UNREADABLE:
         return None

@@ -27,6 +27,7 @@ from leadhand.models import faults
 from leadhand.models.sse import END, EVENT_MAX, Events
 
 T = TypeVar("T")
+K = TypeVar("K", bound="Talk")
 Take = Callable[[bytes], bool]
 
 ERROR_BODY_MAX = 64 * 1024
@@ -85,7 +86,8 @@ class Server:
 
 
 class Post(Struct, frozen=True):
-    """One request. answer_tokens: the most it may answer, which bounds what is read of it."""
+    """One request. answer_tokens: the most it may answer, which bounds what is read of it.
+    headers: beside the server's, which they go before."""
 
     server: Server
     path: str
@@ -93,6 +95,7 @@ class Post(Struct, frozen=True):
     actor_id: str
     call_id: str
     answer_tokens: int
+    headers: dict[str, str] = {}
 
 
 class Http:
@@ -111,7 +114,7 @@ class Http:
 
         Cancelling this closes the connection.
         """
-        await self._talk(post, self.limits, lambda talk: talk.listen(take))
+        await self._talk(post, self.limits, lambda talk: talk.listen(take), Talk)
 
     async def fetch(self, post: Post, secs: float) -> bytes:
         """Send a request whose answer comes in one piece, within so many seconds: its bytes,
@@ -120,12 +123,28 @@ class Http:
         Cancelling this closes the connection.
         """
         limits = replace(self.limits, total_secs=min(secs, self.limits.total_secs))
-        return await self._talk(post, limits, _Talk.whole)
+        return await self._talk(post, limits, Talk.whole, Talk)
 
-    async def _talk(self, post: Post, limits: Limits, deed: Callable[["_Talk"], Awaitable[T]]) -> T:
+    async def relay(
+        self, post: Post, made: Callable[..., K], deed: Callable[[K], Awaitable[T]]
+    ) -> T:
+        """Send a request by a talk of another kind, and do something with its answer. Raises
+        ModelError, and what deed raises.
+
+        Cancelling this closes the connection.
+        """
+        return await self._talk(post, self.limits, deed, made)
+
+    async def _talk(
+        self,
+        post: Post,
+        limits: Limits,
+        deed: Callable[[K], Awaitable[T]],
+        made: Callable[..., K],
+    ) -> T:
         """Send a request and do something with its answer."""
         clock = asyncio.timeout(None)
-        talk = _Talk(self._client(), post, limits, clock)
+        talk = made(self._client(), post, limits, clock)
         try:
             async with clock:
                 try:
@@ -178,7 +197,7 @@ class _Session:
             await self.client.close()
 
 
-class _Talk:
+class Talk:
     """One request and its response. Each step moves the deadline on; all keep to the total."""
 
     def __init__(
@@ -195,7 +214,7 @@ class _Talk:
     async def open(self) -> None:
         """Send the request; afterwards the answer may be read. Raises ModelError."""
         post, server = self._post, self._post.server
-        headers = {"Content-Type": "application/json", **server.headers}
+        headers = {"Content-Type": "application/json", **server.headers, **post.headers}
         if server.local:
             # A proxy or a test server on this machine may count and route by who asks.
             headers["X-Leadhand-Actor"] = quote(post.actor_id, safe="/:@.-_")

@@ -2,7 +2,7 @@
 
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import msgspec
@@ -24,6 +24,7 @@ from leadhand.model import (
 )
 from leadhand.models import faults, wire
 from leadhand.models.http import Http, Post, Server
+from leadhand.models.relay import Spoken, unheard
 from leadhand.models.served import Served
 from leadhand.models.sse import END
 
@@ -42,8 +43,26 @@ _REASONS: dict[str, StopReason] = {
 }
 
 
+def events_of(whole: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """The chunk that an answer in one piece would have been."""
+    choices = whole.get("choices")
+    parts = [
+        {**choice, "delta": choice.get("message")}
+        for choice in (choices if isinstance(choices, list) else ())
+        if isinstance(choice, dict)
+    ]
+    yield {"choices": parts, "usage": whole.get("usage"), "error": whole.get("error")}
+
+
 class OpenAiChatModel(Served):
     """Answers over the Chat Completions API."""
+
+    spoken = Spoken(
+        "openai-chat",
+        "/chat/completions",
+        lambda: Reading(unheard),
+        events_of,
+    )
 
     def __init__(self, http: Http, server: Server) -> None:
         """server: its URL is the one that /chat/completions is appended to."""
@@ -255,6 +274,8 @@ class Reading:
         self._words: list[str] = []
         self._thoughts: dict[str, list[str]] = {name: [] for name in THOUGHTS}
         self._uses: dict[int, _Use] = {}
+        # Whether it may cost something, and whether a tool call of it may be whole.
+        self.begun = self.acts = False
         self._refused = False
         self._reason = ""
         self._usage: _Usage | None = None
@@ -273,8 +294,7 @@ class Reading:
         except wire.UNREADABLE as error:
             raise wire.unreadable(error, data) or error from None
         if chunk.error:
-            begun = bool(self._words or self._uses)
-            raise faults.broke_off({"error": chunk.error}, begun, int(time.time() * 1000))
+            raise faults.broke_off({"error": chunk.error}, self.begun, int(time.time() * 1000))
         if chunk.usage is not None:
             self._usage = chunk.usage
         for choice in chunk.choices or ():
@@ -283,11 +303,16 @@ class Reading:
             self._reason = choice.finish_reason or self._reason
             if choice.delta is not None:
                 self._add(choice.delta)
+            self.acts = bool(self._reason)
         return False
 
     def _add(self, delta: _Delta) -> None:
         if delta.refusal:
             self._refused = True
+        thoughts = delta.reasoning_content or delta.reasoning
+        self.begun = bool(
+            self.begun or delta.content or delta.refusal or delta.tool_calls or thoughts
+        )
         for text in (delta.content, delta.refusal):
             if text:
                 self._words.append(text)

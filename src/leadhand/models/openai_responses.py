@@ -2,7 +2,7 @@
 
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import msgspec
@@ -24,12 +24,17 @@ from leadhand.model import (
 )
 from leadhand.models import counter, faults, wire
 from leadhand.models.http import Post
+from leadhand.models.relay import Spoken, unheard
 from leadhand.models.served import Served
 from leadhand.models.sse import END
 
 PROVIDER = "openai"
 # What the counter of tokens refuses, since it adds nothing that is read.
 UNCOUNTED = ("include", "max_output_tokens", "prompt_cache_key", "store", "stream")
+# What of another's request it takes.
+COUNTED = frozenset(
+    "input instructions model parallel_tool_calls reasoning text tool_choice tools".split()
+)
 # Models that do not think refuse to be asked for their thinking.
 _THOUGHTLESS = re.compile(r"gpt-[34]|chatgpt-4")
 # What an item holds that only means something where it was stored.
@@ -37,8 +42,22 @@ _STORED = ("id", "status")
 _FEES = re.compile(r"(web_search|file_search|code_interpreter|image_generation|computer|mcp)_")
 
 
+def events_of(whole: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """The event that an answer in one piece would have ended with."""
+    yield {"type": f"response.{whole.get('status')}", "response": whole}
+
+
 class OpenAiModel(Served):
     """Answers over the Responses API."""
+
+    spoken = Spoken(
+        "openai",
+        "/responses",
+        lambda: Reading(unheard),
+        events_of,
+        "/responses/input_tokens",
+        COUNTED,
+    )
 
     async def count(self, request: Request) -> int | None:
         """See `model.Model.count`."""
@@ -240,7 +259,8 @@ class Reading:
     def __init__(self, on_text: Callable[[str], None]) -> None:
         self._on_text = on_text
         self._items: dict[int, dict[str, Any]] = {}
-        self._begun = False
+        # Whether it may cost something, and whether a tool call of it is whole.
+        self.begun = self.acts = False
         self._refused = False
         self._reason: StopReason = "end_turn"
         self._usage: _Usage | None = None
@@ -259,22 +279,23 @@ class Reading:
             raise fault from None
         match event.type:
             case "response.output_text.delta" | "response.refusal.delta":
-                self._begun = True
+                self.begun = True
                 if isinstance(event.delta, str):
                     self._on_text(event.delta)
             case "response.output_item.done":
-                self._begun = True
+                self.begun = True
                 place = len(self._items) if event.output_index is None else event.output_index
                 self._items[place] = items[0]
+                self.acts = self.acts or str(items[0].get("type")).endswith("_call")
             case "response.completed" | "response.incomplete":
                 self._end(event, items)
                 return True
             case "response.failed":
                 told = event.response.error if event.response else None
-                raise faults.broke_off({"error": told}, self._begun, int(time.time() * 1000))
+                raise faults.broke_off({"error": told}, self.begun, int(time.time() * 1000))
             case "error":
                 told = event.error or {"code": event.code, "message": event.message}
-                raise faults.broke_off({"error": told}, self._begun, int(time.time() * 1000))
+                raise faults.broke_off({"error": told}, self.begun, int(time.time() * 1000))
             case _:
                 pass
         return False
@@ -307,6 +328,9 @@ class Reading:
         kind = item.get("type")
         if kind == "message":
             return self._said(item)
+        if kind == "custom_tool_call" and isinstance(item.get("input"), str):
+            item = item | {"arguments": wire.encode({"input": item["input"]}).decode()}
+            kind = "function_call"
         if kind == "function_call":
             parts = [item.get(key) for key in ("call_id", "name", "arguments")]
             if not all(isinstance(part, str) for part in parts) or not parts[1]:

@@ -1,12 +1,17 @@
 """Served: what the models of every server have in common, whatever dialect it speaks."""
 
+from leadhand.domain.manifest import Dialect
 from leadhand.domain.money import Price
-from leadhand.model import Request, wire_name
+from leadhand.model import Answer, Outlet, Relay, Request, wire_name
+from leadhand.models.counter import tokens
 from leadhand.models.http import Http, Server
+from leadhand.models.relay import Spoken, counted, relayed
 
 
 class Served:
-    """Models of one server, over one set of connections."""
+    """Models of one server, over one set of connections. spoken: in which dialect."""
+
+    spoken: Spoken
 
     def __init__(self, http: Http, server: Server) -> None:
         """server: its URL is the one that a dialect's path is appended to."""
@@ -27,3 +32,21 @@ class Served:
     async def count(self, request: Request) -> int | None:
         """Nothing, where the dialect has no counter."""
         return None
+
+    @property
+    def dialect(self) -> Dialect:
+        """See `model.Relayed`."""
+        return self.spoken.dialect
+
+    async def relay(self, relay: Relay, outlet: Outlet) -> Answer:
+        """See `model.Relayed.relay`."""
+        return await relayed(self._http, self._server, self.spoken, relay, outlet)
+
+    async def relay_count(self, relay: Relay) -> bytes | None:
+        """See `model.Relayed.relay_count`."""
+        return await counted(self._http, self._server, self.spoken, relay)
+
+    async def relayed_tokens(self, relay: Relay) -> int | None:
+        """See `model.Relayed.relayed_tokens`."""
+        found = await self.relay_count(relay)
+        return None if found is None else tokens(found)

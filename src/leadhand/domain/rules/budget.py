@@ -1,11 +1,15 @@
 """Budget: what a call or a worker may cost; what does not fit waits, shrinks, or is refused."""
 
+from msgspec import Struct
+from msgspec.structs import replace
+
 from leadhand.domain import commands as c
 from leadhand.domain import estimates, ledger, notices
 from leadhand.domain import events as e
 from leadhand.domain.clock import At, Now
 from leadhand.domain.ids import CallId
 from leadhand.domain.money import MILLION, Price, bound, dearest, show
+from leadhand.domain.prices import price_of
 from leadhand.domain.state import Actor, Call, Deferral, ModelSpend, Run
 from leadhand.refusals import BudgetExceeded, Uncounted
 
@@ -30,53 +34,88 @@ def check_spawn(run: Run, parent: Actor, amount: int) -> None:
         raise exceeded(run, parent, amount)
 
 
-def read_at_most(run: Run, actor: Actor, command: c.AdmitCall) -> int:
-    """The most tokens that a call can read: of what the last answer left, of all that is new, and
-    of what the provider adds; or what the provider counted, where that is less."""
+class Asked(Struct, frozen=True):
+    """A call that is to be admitted. price: None where it is the actor's. output_max: the most
+    that the answer is to have (tokens). mail: what it reads of messages (tokens); outside: of
+    those, the last call alone delivers any."""
+
+    call: CallId
+    model: str
+    price: Price
+    own: bool
+    input_bound: int
+    output_max: int
+    mail: int
+    outside: bool
+
+
+def asked(run: Run, actor: Actor, command: c.AdmitCall) -> Asked:
+    """What a call may read and answer, and at which price. Raises UnknownModel."""
+    model = command.model or actor.model
+    own = model == actor.model
+    most = actor.output_max
+    if command.outside:
+        most = min(command.asked or run.house.max_output_tokens, run.house.max_output_tokens)
     mail = sum(estimates.mail_tokens(each.sender, each.kind, each.text) for each in actor.mail)
-    known = actor.context_tokens + command.new_bytes
+    return Asked(
+        command.call,
+        model,
+        actor.price if own else price_of(run.manifest, model),
+        own,
+        read_at_most(run, actor, command, model) + (0 if command.outside else mail),
+        most,
+        mail if command.outside else 0,
+        command.outside,
+    )
+
+
+def read_at_most(run: Run, actor: Actor, command: c.AdmitCall, model: str) -> int:
+    """The most tokens that a call can read beside mail: of what the last answer left, of all that
+    is new, and of what the provider adds; or what the provider counted, where that is less."""
+    known = command.new_bytes + (0 if command.whole else actor.context_tokens)
     if command.counted:
         known = min(known, command.counted)
-    return known + mail + estimates.NOTICE_BYTES + ledger.overhead(run, actor.model)
+    return known + estimates.NOTICE_BYTES + ledger.overhead(run, model)
 
 
 def admit(run: Run, actor: Actor, command: c.AdmitCall, now: Now) -> list[e.Event]:
     """Reserve the worst case of a call: as asked, else later, else smaller, else not at all.
 
     The owner of an envelope that can afford no ordinary call gets a last one from its report
-    slice. Raises BudgetExceeded; Uncounted where the provider's counter may show that it fits.
+    slice. Raises BudgetExceeded, UnknownModel; Uncounted where the provider's counter may show that
+    it fits.
     """
-    price, call = actor.price, command.call
-    input_bound = read_at_most(run, actor, command)
+    wanted = asked(run, actor, command)
+    price, call, input_bound = wanted.price, command.call, wanted.input_bound
     room = ledger.room(run, actor)
+    most = bound(price, input_bound, wanted.output_max)
     if command.counted is None and command.new_bytes >= estimates.COUNT_WORTH_BYTES:
-        if bound(price, input_bound, actor.output_max) > room:
+        if most > room:
             raise Uncounted()
     if actor.final:
-        return last_call(run, actor, call, input_bound, price, now)
-    least = min(estimates.OUTPUT_MIN, actor.output_max)
-    output_max = affordable(price, input_bound, room, actor.output_max)
-    if output_max < actor.output_max:
+        return last_call(run, actor, wanted, now)
+    least = min(estimates.OUTPUT_MIN, wanted.output_max)
+    output_max = affordable(price, input_bound, room, wanted.output_max)
+    if output_max < wanted.output_max:
         why, until = worth_waiting(run, actor, output_max >= least, now)
         if holds(actor, call, why, until, now):
-            return defer(actor, call, bound(price, input_bound, actor.output_max), why, until)
+            return defer(actor, call, most, why, until)
     if output_max < least:
         if actor.pool != actor.id:
-            raise exceeded(run, actor, bound(price, input_bound, actor.output_max))
+            raise exceeded(run, actor, most)
         began: list[e.Event] = [
             e.WindDownBegan(actor.id, why="budget", final=True),
             notices.notice(actor, "budget_gone", notices.BUDGET_GONE),
         ]
-        return began + last_call(run, actor, call, input_bound, price, now, fresh=1)
-    need = bound(price, input_bound, output_max)
-    low = output_max < min(estimates.OUTPUT_LOW, actor.output_max)
-    return ordinary(actor, call, need, input_bound, output_max, low)
+        return began + last_call(run, actor, wanted, now, fresh=1)
+    low = output_max < min(estimates.OUTPUT_LOW, wanted.output_max)
+    return ordinary(actor, wanted, output_max, low)
 
 
 def compaction(run: Run, actor: Actor, command: c.AdmitCall) -> list[e.Event]:
     """Admit the call that summarizes a conversation; none where it does not fit beside the report
     slice, so that the conversation goes on as it is."""
-    input_bound = read_at_most(run, actor, command) + estimates.COMPACT_BYTES
+    input_bound = asked(run, actor, command).input_bound + estimates.COMPACT_BYTES
     need = bound(actor.price, input_bound, estimates.COMPACT_OUTPUT)
     if need > ledger.room(run, actor):
         return []
@@ -93,9 +132,7 @@ def compaction(run: Run, actor: Actor, command: c.AdmitCall) -> list[e.Event]:
     ]
 
 
-def ordinary(
-    actor: Actor, call: CallId, need: int, input_bound: int, output_max: int, low: bool
-) -> list[e.Event]:
+def ordinary(actor: Actor, wanted: Asked, output_max: int, low: bool) -> list[e.Event]:
     """Admit a call, with the notices that go with it."""
     told: list[e.Event] = []
     if low and not actor.winding:
@@ -104,45 +141,41 @@ def ordinary(
     if actor.turns + 1 == actor.turns_max:
         told.append(notices.notice(actor, "last_turn", notices.LAST_TURN, len(told) // 2))
     fresh = sum(isinstance(event, e.MessageSent) for event in told)
-    return [
-        *told,
-        e.CallAdmitted(
-            actor.id,
-            call=call,
-            model=actor.model,
-            bound=need,
-            input_bound=input_bound,
-            output_max=output_max,
-            messages=undelivered(actor, fresh),
-        ),
-    ]
+    messages = () if wanted.outside else undelivered(actor, fresh)
+    return [*told, admitted(actor, wanted, wanted.input_bound, output_max, messages)]
 
 
-def last_call(
-    run: Run, actor: Actor, call: CallId, input_bound: int, price: Price, now: Now, fresh: int = 0
-) -> list[e.Event]:
+def last_call(run: Run, actor: Actor, wanted: Asked, now: Now, fresh: int = 0) -> list[e.Event]:
     """Admit an actor's last call, once its workers have settled, from its report slice."""
     until = last_call_by(run, actor, now)
-    if actor.live_children and holds(actor, call, WORKERS, until, now):
-        return defer(actor, call, 0, WORKERS, until)
+    if actor.live_children and holds(actor, wanted.call, WORKERS, until, now):
+        return defer(actor, wanted.call, 0, WORKERS, until)
     room = ledger.room(run, actor)
     room += run.envelopes[actor.id].slice if actor.pool == actor.id else 0
-    wanted = min(actor.output_max, estimates.REPORT_OUTPUT)
-    output_max = affordable(price, input_bound, room, wanted)
-    if output_max < min(estimates.OUTPUT_MIN, wanted):
-        raise exceeded(run, actor, bound(price, input_bound, wanted))
-    return [
-        e.CallAdmitted(
-            actor.id,
-            call=call,
-            model=actor.model,
-            bound=bound(price, input_bound, output_max),
-            input_bound=input_bound,
-            output_max=output_max,
-            messages=undelivered(actor, fresh),
-            final=True,
-        )
-    ]
+    most = min(wanted.output_max, estimates.REPORT_OUTPUT)
+    input_bound = wanted.input_bound + wanted.mail
+    output_max = affordable(wanted.price, input_bound, room, most)
+    if output_max < min(estimates.OUTPUT_MIN, most):
+        raise exceeded(run, actor, bound(wanted.price, input_bound, most))
+    event = admitted(actor, wanted, input_bound, output_max, undelivered(actor, fresh))
+    return [replace(event, final=True)]
+
+
+def admitted(
+    actor: Actor, wanted: Asked, input_bound: int, output_max: int, messages: tuple[int, ...]
+) -> e.CallAdmitted:
+    """The admission of a call, at its bound."""
+    return e.CallAdmitted(
+        actor.id,
+        call=wanted.call,
+        model=wanted.model,
+        bound=bound(wanted.price, input_bound, output_max),
+        input_bound=input_bound,
+        output_max=output_max,
+        messages=messages,
+        outside=wanted.outside,
+        price=None if wanted.own else wanted.price,
+    )
 
 
 def undelivered(actor: Actor, fresh: int) -> tuple[int, ...]:
@@ -218,6 +251,8 @@ def evolve_admitted(run: Run, event: e.CallAdmitted, at: At) -> None:
         at.now.run_ms,
         event.final,
         event.compacts,
+        outside=event.outside,
+        price=event.price,
     )
     actor.deferral = None
     actor.final_used = actor.final_used or event.final
@@ -235,7 +270,7 @@ def evolve_cut(run: Run, event: e.CallCut, at: At) -> None:
     """Count the charged part as spent."""
     actor = run.actors[event.actor]
     run.cut[event.call] = event.charged
-    count(run, actor.model, event.charged)
+    count(run, actor.call.model if actor.call else actor.model, event.charged)
     final = actor.call.final if actor.call else False
     if actor.call and actor.call.compacts:
         # The conversation goes on as it is; the next turn may try again.
@@ -255,7 +290,7 @@ def evolve_turn(run: Run, event: e.TurnRecorded, at: At) -> None:
 def book(run: Run, event: e.TurnRecorded | e.ConversationCompacted) -> None:
     """Settle the call of an answer, and count what it used."""
     actor = run.actors[event.actor]
-    spend = count(run, actor.model, event.cost)
+    spend = count(run, actor.call.model if actor.call else actor.model, event.cost)
     spend.usage = spend.usage.plus(event.usage)
     spend.saved += event.saved
     ledger.settle(run, actor, event.cost)

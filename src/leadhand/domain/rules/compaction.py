@@ -10,8 +10,9 @@ from leadhand.domain.state import Actor, Run
 
 def wanted(actor: Actor, command: c.AdmitCall) -> bool:
     """Whether the conversation is to be summarized before the actor's next turn: once a turn at
-    most, unless the model cannot read it, and never instead of the last."""
-    if actor.final or not actor.turns:
+    most, unless the model cannot read it, and never instead of the last. A session outside of this
+    process does that itself."""
+    if actor.final or not actor.turns or command.outside:
         return False
     if command.compact or actor.compacted_turn == actor.turns:
         return command.compact

@@ -42,7 +42,8 @@ def exhausted(run: Run, actor: Actor, command: c.RecordCut, now: Now) -> list[e.
     if known is not None and (known.until == 0 or 0 < until <= known.until):
         return []
     why = one_line(command.why, 500)
-    return [e.RunParked(model=actor.model, why=why, until=until)]
+    model = actor.call.model if actor.call else actor.model
+    return [e.RunParked(model=model, why=why, until=until)]
 
 
 def unpark(run: Run, command: c.UnparkRun, now: Now) -> list[e.Event]:

@@ -68,7 +68,8 @@ def record(run: Run, command: c.RecordTurn, now: Now) -> list[e.Event]:
     actor = run.actors.get(command.actor)
     if actor is None or actor.call is None or actor.call.id != command.call:
         return late(run, command)
-    amount = cost(actor.price, command.usage)
+    price = actor.call.price or actor.price
+    amount = cost(price, command.usage)
     return [
         e.TurnRecorded(
             actor.id,
@@ -76,11 +77,12 @@ def record(run: Run, command: c.RecordTurn, now: Now) -> list[e.Event]:
             answer=command.answer,
             usage=command.usage,
             cost=amount,
-            saved=actor.price.saved(command.usage),
+            saved=price.saved(command.usage),
             slice=slice_at(run, actor, command.usage.context),
             stop_reason=command.stop_reason,
             intents=tuple(map(shortened, command.intents)),
             words=command.words,
+            outside=actor.call.outside,
         ),
         *exceeding(run, actor, command.usage, amount),
     ]
@@ -112,9 +114,10 @@ def exceeding(run: Run, actor: Actor, usage: Usage, amount: int) -> list[e.Event
     if amount <= actor.call.bound:
         return []
     more = max(0, usage.context - usage.output - actor.call.input_bound)
-    overhead = ledger.overhead(run, actor.model) + more
+    model = actor.call.model
+    overhead = ledger.overhead(run, model) + more
     excess = amount - actor.call.bound
-    return [e.BoundExceeded(actor.id, model=actor.model, excess=excess, overhead=overhead)]
+    return [e.BoundExceeded(actor.id, model=model, excess=excess, overhead=overhead)]
 
 
 def shortened(intent: e.Intent) -> e.Intent:
@@ -168,10 +171,12 @@ def evolve_recorded(run: Run, event: e.TurnRecorded, at: At) -> None:
     run.parks_in_row = 0
     if event.intents:
         actor.unfinished = 0
+    # Of a session outside, others of its calls may be under way, and what has begun stays so.
+    others = actor.tools if event.outside else {}
     actor.tools = {
         intent.call: OpenTool(intent.call, intent.tool, intent.effect, intent.step, at.now.run_ms)
         for intent in event.intents
-    }
+    } | others
     if event.words:
         actor.last_words = one_line(event.words)
     if event.intents:

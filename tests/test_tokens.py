@@ -1,8 +1,8 @@
 """Tokens: each is one actor's, until it is revoked; only hashes are kept."""
 
 from leadhand.domain.ids import ROOT, ActorId
-from leadhand.mcp.tokens import Tokens
 from leadhand.stores.codec import Secrets
+from leadhand.tokens import Tokens
 
 W1 = ActorId("root/W1")
 
