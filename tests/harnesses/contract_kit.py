@@ -27,7 +27,7 @@ from leadhand.domain.manifest import (
 )
 from leadhand.domain.money import Price
 from leadhand.domain.state import Record, Run
-from leadhand.engine.log import events_of
+from leadhand.engine.log import events
 from leadhand.stores.sqlite import SqliteStore
 from leadhand.testing.model_server import ModelServer
 from leadhand.testing.step import Step, with_script
@@ -110,7 +110,8 @@ class Stage:
     async def events(self, actor: str = "") -> list[e.Event]:
         """What happened, of one actor or of all."""
         await self.live.engine.flush()
-        return await events_of(self.live.store, self.live.run_id, actor)
+        found = events(self.live.store, self.live.run_id, actor=ActorId(actor) if actor else None)
+        return [stamped.event async for stamped in found]
 
     def pids(self, actor: str = W1) -> list[int]:
         """The processes of an actor that are alive."""
@@ -142,8 +143,8 @@ def asked(
 ) -> Manifest:
     """The manifest of a lead in this process and a worker of this harness. worker: its prompt."""
     steps = lead or [
-        Step(calls=[("spawn_worker", {"prompt": worker, "agent": "one", "label": "one"})]),
-        Step(calls=[("wait_actor", {"worker_id": "root/W1"})]),
+        Step(calls=(("spawn_worker", {"prompt": worker, "agent": "one", "label": "one"}),)),
+        Step(calls=(("wait_actor", {"worker_id": "root/W1"}),)),
         Step(text=REPORT),
     ]
     own: dict[str, Any] = {"model": MODELS[harness], "harness": harness} | settings

@@ -38,6 +38,8 @@ def admit(run: Run, command: c.AdmitCall, now: Now) -> list[e.Event]:
 def next_call(run: Run, actor: Actor, command: c.AdmitCall, now: Now) -> list[e.Event]:
     """Admit or defer the call, or first one that makes the conversation shorter."""
     over = actor.final_used or actor.duty.claimed_at is not None
+    # A session in this process ends by itself when it has reported.
+    over = over or (command.outside and has_reported(actor))
     if actor.ending is not None or over:
         raise WoundDown()
     pause.check_call(actor)
