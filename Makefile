@@ -6,6 +6,8 @@ PYTEST_WORKERS ?= 2
 # uv from the machine if it is there, else a private copy in .uv/.
 UV := $(or $(shell command -v uv 2>/dev/null),.uv/bin/uv)
 BIN := .venv/bin
+# Pinned, since their protocols move.
+AGENTS := @openai/codex@0.169.0
 
 export UV_PYTHON := $(PYTHON)
 export UV_PYTHON_DOWNLOADS := never
@@ -17,7 +19,7 @@ endif
 unexport VIRTUAL_ENV
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check fix bench simulate venv venv-demo python clean
+.PHONY: help demo test test-agents check fix bench simulate venv venv-demo python clean
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -26,7 +28,12 @@ demo: venv-demo ## Set up the core alone and dispatch the first example on this 
 	.venv-demo/bin/leadhand dispatch examples/01_digest/manifest.toml
 
 test: venv ## Set up and run every test but the long ones
-	$(BIN)/pytest -n $(PYTEST_WORKERS) -m "not long"
+	$(BIN)/pytest -n $(PYTEST_WORKERS) -m "not long and not agents"
+
+test-agents: venv ## Run the tests of coding agents that npm brings, into .agents/
+	@command -v npm >/dev/null || { echo "make: npm is what brings the coding agents." >&2; exit 2; }
+	npm install --silent --no-audit --no-fund --prefix .agents $(AGENTS)
+	$(BIN)/pytest -n $(PYTEST_WORKERS) -m agents
 
 check: venv ## Format, lint, types, import layers and the rules of the house
 	$(BIN)/ruff format --check .
@@ -50,7 +57,7 @@ else
 endif
 
 clean: ## Remove what the other targets set up
-	rm -rf .uv .venv .venv-demo .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf .agents .uv .venv .venv-demo .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 
 venv: python $(UV)
 	@$(UV) sync --quiet --frozen

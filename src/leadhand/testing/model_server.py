@@ -298,7 +298,7 @@ def _said(request: Request, step: Step, body: Json) -> Said:
         blocks.append(ToolUse("", name, {"": args}))
     usage: Usage = step.usage or counted(request, blocks)
     wants = bool((body.get("stream_options") or {}).get("include_usage"))
-    return Said(request, step, usage, digest(body), wants)
+    return Said(request, step, usage, digest(body), wants, body)
 
 
 def _refusing(error: ModelError) -> Step:

@@ -10,6 +10,11 @@ from leadhand.briefing import COMPACT
 from leadhand.model import Prose, Request, ToolResult, ToolUse
 
 _EARLIER = re.compile(r'<earlier turns="(\d+)">')
+# How Codex and Claude Code ask for a summary that their next conversation is to begin with.
+_HANDOFFS = (
+    "You are performing a CONTEXT CHECKPOINT COMPACTION",
+    "Your task is to create a detailed summary of the conversation",
+)
 
 
 class Done(Struct, frozen=True):
@@ -69,3 +74,12 @@ def asks_summary(request: Request) -> bool:
     """Whether the model is asked to summarize the conversation, which is no turn of it."""
     last = request.messages[-1].blocks[-1]
     return isinstance(last, Prose) and last.text == COMPACT
+
+
+def asks_handoff(request: Request) -> bool:
+    """Whether a coding agent asks for the summary that its next conversation is to begin with."""
+    return any(
+        isinstance(block, Prose) and ask in block.text
+        for block in request.messages[-1].blocks
+        for ask in _HANDOFFS
+    )

@@ -7,12 +7,22 @@ import msgspec
 from msgspec import field
 
 from leadhand.errors import ModelError
-from leadhand.model import Prose, Request
+from leadhand.model import Prose, Request, text_of
 from leadhand.models.scripted import Reply
-from leadhand.testing.script import asks_summary, forgotten
+from leadhand.testing.script import asks_handoff, asks_summary, forgotten
 
 PIECES_MAX = 200
 PIECE_CHARS = 40
+# The tag is what Claude Code looks for; the script goes on from the turn that is named.
+_HANDOFF = """<summary>
+The steps so far were played.
+<earlier turns="{turns}">
+```script
+{script}
+```
+</summary>"""
+# What Claude Code says after a summary where the last answers before it follow.
+_KEPT = "recent messages from before compaction, kept verbatim"
 _FENCE = re.compile(r"^```script[ \t]*\n(.*?)\n```[ \t]*$", re.MULTILINE | re.DOTALL)
 
 
@@ -73,26 +83,40 @@ def from_prompt(request: Request) -> Step:
     """The script that plays the last ```script block in the user's words: a JSON list of steps.
 
     The step is counted by the answers since, so nothing is remembered: many conversations may be
-    played at once, and one that is resumed goes on where it was.
+    played at once, and one that is resumed goes on where it was, as does one that a coding agent
+    has had summarized.
     """
     if asks_summary(request):
         return Step(text="Summary: the steps so far were played.")
-    found, answers = "", 0
+    script, answers = "", 0
+    told_again: set[str] = set()
     for message in request.messages:
         if message.role == "assistant":
-            answers += 1
+            if text_of(message.blocks) not in told_again:
+                answers, told_again = answers + 1, set()
             continue
         for block in message.blocks:
             text = block.text if isinstance(block, Prose) else ""
             if blocks := _FENCE.findall(text):
-                found, answers = blocks[-1], 0
+                script, answers = blocks[-1], 0
             answers += forgotten(text)
-    if not found:
+            if _KEPT in text and script:
+                told_again = {step.text.strip() for step in _read(script)[:answers]}
+    if asks_handoff(request):
+        return Step(text=_HANDOFF.format(turns=answers, script=script or "[]"))
+    if not script:
         raise ModelError("no ```script block is in the prompt", kind="bad_request")
+    return _step(_read(script), answers)
+
+
+def _read(script: str) -> list[Step]:
     try:
-        steps = _steps.decode(found)
+        return _steps.decode(script)
     except msgspec.MsgspecError as error:
         raise ModelError(f"the script in the prompt: {error}", kind="bad_request") from error
+
+
+def _step(steps: list[Step], answers: int) -> Step:
     if answers >= len(steps):
         raise ModelError(
             f"the script has {len(steps)} steps, step {answers + 1} was asked", kind="bad_request"

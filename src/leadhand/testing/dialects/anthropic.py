@@ -66,6 +66,7 @@ def hear(body: Json) -> Request:
         tools=[
             ToolSchema(tool["name"], tool.get("description") or "", tool.get("input_schema") or {})
             for tool in body.get("tools") or ()
+            if "name" in tool
         ],
         max_output_tokens=body["max_tokens"],
         actor_id="",

@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from typing import Any
 
+import msgspec
+
 from leadhand.model import Block, Raw, Request, ToolSchema, ToolUse
 from leadhand.testing.dialects.openai_chat import error
 from leadhand.testing.dialects.saying import (
@@ -27,6 +29,17 @@ COUNTED = frozenset(
     """conversation input instructions model parallel_tool_calls personality previous_response_id
     reasoning text tool_choice tools truncation""".split()
 )
+# Items that tell the model something of its conversation, and are no words of its own.
+ABOUT = frozenset(
+    """additional_tools compaction compaction_trigger configuration_update context_compaction
+    item_reference tool_search_output""".split()
+)
+MORE_TOOLS = ("additional_tools", "tool_search_output")
+# What a thought may lead to.
+THOUGHT_OF = frozenset(
+    """custom_tool_call function_call image_generation_call local_shell_call message reasoning
+    tool_search_call web_search_call""".split()
+)
 
 
 def hear(body: Json) -> Request:
@@ -40,14 +53,13 @@ def hear(body: Json) -> Request:
     if not messages:
         raise refuse("input must not be empty")
     check_answered(messages, "No tool output found for function call, or the other way")
-    tools = [tool for tool in body.get("tools") or () if tool.get("type") == "function"]
     return Request(
         model=str(body.get("model")),
         system=plain(body.get("instructions")),
         messages=messages,
         tools=[
-            ToolSchema(tool["name"], tool.get("description") or "", tool.get("parameters") or {})
-            for tool in tools
+            ToolSchema(name, tool.get("description") or "", tool.get("parameters") or {})
+            for name, (_, tool) in _offered(body).items()
         ],
         max_output_tokens=int(body.get("max_output_tokens") or 0),
         actor_id="",
@@ -73,20 +85,50 @@ def _turn(item: Json, rest: list[Json]) -> tuple[str, list[Block]]:
             if item.get("phase"):
                 said.insert(0, Raw({"phase": item["phase"]}, "openai"))
             return item.get("role", "user"), said
+        case "agent_message":
+            return "user", words(item.get("content"))
         case "function_call":
-            args = parsed(item.get("arguments"))
-            return "assistant", [ToolUse(item["call_id"], item["name"], args)]
-        case "function_call_output":
+            name = _joined(item.get("namespace"), item["name"])
+            return "assistant", [ToolUse(item["call_id"], name, parsed(item.get("arguments")))]
+        case "custom_tool_call":
+            name = _joined(item.get("namespace"), item["name"])
+            return "assistant", [ToolUse(item["call_id"], name, {"input": item["input"]})]
+        case "function_call_output" | "custom_tool_call_output":
             return "user", [result(item["call_id"], item.get("output"))]
         case "reasoning":
             return "assistant", [_thought(item, rest)]
+        case kind if kind in ABOUT:
+            return "user", [Raw(item, "openai")]
         case _:
             return "assistant", [Raw(item, "openai")]
 
 
+def _offered(body: Json) -> dict[str, tuple[str, Json]]:
+    """The tools that the model may call here by the names that a script calls them: NAME, or
+    NAMESPACE__NAME; with each the namespace and the tool as it was told."""
+    told = list(body.get("tools") or ())
+    given = body.get("input")
+    for item in given if isinstance(given, list) else ():
+        told += item.get("tools") or () if item.get("type") in MORE_TOOLS else ()
+    found: dict[str, tuple[str, Json]] = {}
+    for tool in told:
+        match tool.get("type"):
+            case "function" | "custom":
+                found[tool["name"]] = ("", tool)
+            case "namespace":
+                space = tool["name"]
+                for inner in tool.get("tools") or ():
+                    found[_joined(space, inner["name"])] = (space, inner)
+    return found
+
+
+def _joined(space: str | None, name: str) -> str:
+    return f"{space}__{name}" if space else name
+
+
 def _thought(item: Json, rest: list[Json]) -> Raw:
     """A thought that came back; refused unless it is whole and followed by what it led to."""
-    if "id" in item:
+    if item.get("id") and not item.get("encrypted_content"):
         raise refuse(
             f"Item with id '{item['id']}' not found. Items are not persisted when `store` is set "
             "to false."
@@ -94,7 +136,7 @@ def _thought(item: Json, rest: list[Json]) -> Raw:
     thought, _, proof = str(item.get("encrypted_content")).rpartition(".")
     if proof != digest(("thought", thought)):
         raise refuse("The encrypted content could not be verified: invalid_encrypted_content")
-    if not rest or rest[0].get("type") not in ("message", "function_call", "reasoning"):
+    if not rest or rest[0].get("type") not in THOUGHT_OF:
         raise refuse("Item of type 'reasoning' was provided without its required following item.")
     return Raw(item, "openai")
 
@@ -160,11 +202,31 @@ def _items(said: Said) -> list[Json]:
         phase = "commentary" if step.calls else "final_answer"
         message = {"type": "message", "role": "assistant", "content": content, "phase": phase}
         found.append({"id": said.id("msg_"), "status": "completed", **message})
+    offered = _offered(said.body)
     for number, name, arguments in said.calls():
-        call = {"call_id": said.id("call_", number), "name": name, "arguments": arguments}
-        item = {"id": said.id("fc_", number), "type": "function_call", "status": "completed"}
-        found.append(item | call)
+        space, tool = offered.get(name, ("", {}))
+        custom = tool.get("type") == "custom"
+        item = {
+            "id": said.id("ctc_" if custom else "fc_", number),
+            "type": "custom_tool_call" if custom else "function_call",
+            "status": "completed",
+            "call_id": said.id("call_", number),
+            "name": tool.get("name", name),
+        }
+        if custom:
+            item["input"] = _input(arguments)
+        else:
+            item["arguments"] = arguments
+        found.append(item | {"namespace": space} if space else item)
     return found
+
+
+def _input(arguments: str) -> str:
+    """What a tool is given that takes a text: the argument `input`, or what is no JSON object."""
+    try:
+        return str(msgspec.json.decode(arguments)["input"])
+    except (msgspec.MsgspecError, KeyError, TypeError):
+        return arguments
 
 
 def _emptied(item: Json) -> Json:
@@ -173,6 +235,8 @@ def _emptied(item: Json) -> Json:
             return item | {"content": []}
         case "function_call":
             return item | {"arguments": ""}
+        case "custom_tool_call":
+            return item | {"input": ""}
         case _:
             return item | {"encrypted_content": ""}
 
@@ -183,6 +247,8 @@ def _deltas(item: Json) -> list[tuple[str, str]]:
             kind, text = "response.output_text.delta", item["content"][0]["text"]
         case "function_call":
             kind, text = "response.function_call_arguments.delta", item["arguments"]
+        case "custom_tool_call":
+            kind, text = "response.custom_tool_call_input.delta", item["input"]
         case _:
             return []
     return [(kind, piece) for piece in pieces(text)]

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, field
 
 from leadhand.domain.money import Usage
 from leadhand.errors import ModelError
@@ -19,13 +19,15 @@ _encode = msgspec.json.Encoder(order="sorted").encode
 
 
 class Said(Struct, frozen=True):
-    """An answer that is to be put into words. seed: its ids are the same for the same request."""
+    """An answer that is to be put into words. seed: its ids are the same for the same request.
+    body: what was asked, as it came."""
 
     request: Request
     step: Step
     usage: Usage
     seed: str
     wants_usage: bool = True
+    body: Json = field(default_factory=dict)
 
     def id(self, prefix: str, number: int = 0) -> str:
         """An id as the provider would make one."""
