@@ -148,10 +148,9 @@ def asked(
         Step(text=REPORT),
     ]
     own: dict[str, Any] = {"model": MODELS[harness], "harness": harness} | settings
+    leading = Settings(model=LEAD_MODEL, directory=str(work), use_worktree=False)
     return Manifest(
-        lead=Lead(
-            "stage", with_script("Lead.", steps), Settings(model=LEAD_MODEL, directory=str(work))
-        ),
+        lead=Lead("stage", with_script("Lead.", steps), leading),
         house=house or HouseRules(),
         defaults=Settings(model=LEAD_MODEL, tools=("Read", "Write", "Bash")),
         agents={"one": Agent("", Settings(**own))},

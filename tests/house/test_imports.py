@@ -23,6 +23,7 @@ LAZY_PLACES = {
     "cli/": "a verb loads what it needs, so that --help stays quick",
     "testing/": "the test kit must not load what a test does not use",
     "wiring.py": "only what a manifest names is loaded",
+    "agent_wiring.py": "only the agents that a manifest names are loaded",
     "model_wiring.py": "only the models that a manifest names are loaded",
 }
 IMPURE_MODULES = frozenset(
