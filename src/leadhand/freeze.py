@@ -1,18 +1,26 @@
 """Freeze: what a manifest becomes before its run keeps it, and what must be there for it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from importlib.util import find_spec
 from pathlib import Path
 
 from msgspec.structs import replace
 
 from leadhand.contracts.returns import schema_fault
-from leadhand.domain.manifest import OUTSIDE, Manifest, Notification, Settings
+from leadhand.domain.manifest import (
+    OUTSIDE,
+    HarnessName,
+    Manifest,
+    Notification,
+    Settings,
+    layered,
+)
 from leadhand.domain.prices import listed, price_of
 from leadhand.domain.state import Run
 from leadhand.domain.text import one_line
 from leadhand.domain.variables import named, ours
 from leadhand.errors import Fault, ManifestError, UsageError
-from leadhand.model import Model
+from leadhand.model import Model, Relayed
 from leadhand.models import scripted
 from leadhand.sinks import PARENT, PARENT_URL, destination
 from leadhand.workspace import Workspaces
@@ -21,6 +29,10 @@ AT_A_TIME = "ANTHROPIC_MAX_CONCURRENT"
 PARALLEL_MAX = 1_000
 PLACES_SHOWN = 8
 NOTIFY_SECRET_MIN = 20
+# What each agent is driven through, and which dialect it speaks to its models.
+NEEDS = {"claude-code": "claude_agent_sdk"}
+SPEAKS = {"claude-code": "anthropic"}
+
 # Gives the model of a name; raises UnknownModel.
 Models = Callable[[str], Model]
 
@@ -128,6 +140,53 @@ def check_schemas(manifest: Manifest) -> None:
     ]
     if faults:
         raise ManifestError(faults)
+
+
+def unfit(harness: HarnessName, name: str, models: Models) -> str:
+    """Why a harness cannot run sessions with a model; empty where it can. Raises UnknownModel."""
+    if harness == "api":
+        return ""
+    if find_spec(NEEDS[harness]) is None:
+        return f"harness {harness} takes its SDK: pip install 'leadhand[claude]'"
+    model = models(name)
+    if isinstance(model, Relayed) and model.dialect == SPEAKS[harness]:
+        return ""
+    return f"harness {harness} speaks {SPEAKS[harness]}, which the server of {name} does not"
+
+
+def harnessed(manifest: Manifest) -> Iterator[tuple[tuple[str, ...], HarnessName, str]]:
+    """Which sessions that a manifest foresees are run by what, with which model, and where that is
+    said: below `lead`, `defaults`, `agents` NAME, `task` ID or `sublead_defaults`."""
+    lead, wide = manifest.lead.settings, manifest.defaults
+    every: list[tuple[tuple[str, ...], tuple[Settings, ...]]] = [(("defaults",), (wide,))]
+    if not manifest.tasks:
+        every.append((("lead",), (lead, wide)))
+    for name, agent in manifest.agents.items():
+        every.append((("agents", name), (agent.settings, wide)))
+    for task in manifest.tasks:
+        own = manifest.agents[task.agent].settings if task.agent else Settings()
+        every.append((("task", task.id), (task.settings, own, wide)))
+    if manifest.subleads is not None:
+        every.append((("sublead_defaults",), (manifest.subleads.settings, lead, wide)))
+    for path, layers in every:
+        found = layered(*layers)
+        model = found.model or lead.model
+        if found.harness is not None and model:
+            yield path, found.harness, model
+
+
+def harness_faults(manifest: Manifest, models: Models) -> list[tuple[tuple[str, ...], str]]:
+    """Which sessions that a manifest foresees cannot be run as it says, and why. Raises
+    UnknownModel, UsageError."""
+    found = [(path, unfit(harness, model, models)) for path, harness, model in harnessed(manifest)]
+    return [(path, why) for path, why in found if why]
+
+
+def check_harnesses(manifest: Manifest, models: Models) -> None:
+    """Refuse a manifest with such sessions. Raises ManifestError, UnknownModel, UsageError."""
+    faults = harness_faults(manifest, models)
+    if faults:
+        raise ManifestError([Fault(why, key=".".join((*path, "harness"))) for path, why in faults])
 
 
 def usable(name: str, base: Path, manifest: Manifest, models: Models) -> None:

@@ -29,6 +29,7 @@ from leadhand.errors import UsageError
 from leadhand.folder import Folder
 from leadhand.freeze import (
     Models,
+    check_harnesses,
     check_places,
     models_of,
     notify_secrets,
@@ -323,6 +324,7 @@ async def start_run(
     """
     models = models or make_models(environ, manifest.providers)
     manifest = priced(with_environment(manifest, environ), models)
+    check_harnesses(manifest, models)
     run_id, clock = new_run_id(), clock or SystemClock()
     # What is refused is refused before the run is there: a model that has no price.
     decide(Run(), c.StartRun(run_id, manifest), clock.now())

@@ -273,7 +273,7 @@ def test_every_key_arrives_where_it_belongs(base: Path) -> None:
         read_down=True,
         settings=Settings(
             model="claude-sonnet-4-6",
-            harness="codex",
+            harness="api",
             effort="low",
             system="Lead a phase.",
             tools=("Read",),

@@ -99,6 +99,9 @@ def check(path: Path, set_: Sequence[Option]) -> Checked:
         return replace(bare, faults=report.faults)
     named = freeze.models_of(asked)
     local = tuple(each for each in named if listed(asked, each) is None)
+    checks.harnesses(found, freeze.harness_faults(asked, models))
+    if report.faults:
+        return replace(bare, faults=report.faults)
     asked = freeze.priced(asked, models)
     seen = forecast(asked, named, local, round(PATIENCE_SECS))
     if seen.trouble:

@@ -1,6 +1,6 @@
 """Checks: whether what a manifest names can be had, and whether its figures go together."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from leadhand.errors import LeadhandError
 from leadhand.load import Found
@@ -46,6 +46,18 @@ def schemas(found: Found, fault_of: Callable[[str], str]) -> None:
     for at, task in enumerate(found.manifest.tasks):
         if task.contract.returns and (why := fault_of(task.contract.returns)):
             found.report.fault_at(("task", at, "returns"), why)
+
+
+def harnesses(found: Found, faults: Iterable[tuple[tuple[str, ...], str]]) -> None:
+    """Note each section whose sessions cannot be run by the harness that they are to have."""
+    ids = {task.id: at for at, task in enumerate(found.manifest.tasks)}
+    for (section, *names), why in faults:
+        place: KeyPath = (section, *names)
+        if section == "lead":
+            place = found.lead
+        elif section == "task":
+            place = (section, ids[names[0]])
+        found.report.fault_at((*place, "harness"), why)
 
 
 def caps(found: Found) -> None:
