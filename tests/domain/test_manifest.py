@@ -85,6 +85,7 @@ def test_the_widest_settings_leave_open_only_what_has_no_default() -> None:
         "budget_nanousd",
         "use_worktree",
         "branch",
+        "models",
     ]
 
 
