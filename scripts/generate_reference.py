@@ -105,7 +105,8 @@ def header(name: str, section: dict[str, Any]) -> str:
     """How a section is opened in a manifest."""
     if section.get("type") == "array":
         return f"[[{name}]]"
-    named = isinstance(section.get("additionalProperties"), dict)
+    entry = section.get("additionalProperties")
+    named = isinstance(entry, dict) and "properties" in entry
     return f"[{name}.NAME]" if named else f"[{name}]"
 
 
@@ -114,7 +115,8 @@ def keys(section: dict[str, Any]) -> dict[str, Any]:
     for inner in (section.get("items"), *section.get("anyOf", ()), section):
         if inner and "properties" in inner:
             return dict(inner)
-    return dict(section["additionalProperties"])
+    entry = section["additionalProperties"]
+    return dict(entry) if "properties" in entry else {"properties": {"NAME": entry}}
 
 
 def shape(field: dict[str, Any]) -> str:

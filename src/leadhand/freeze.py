@@ -110,8 +110,10 @@ def priced(manifest: Manifest, models: Models) -> Manifest:
 
 def models_of(manifest: Manifest) -> list[str]:
     """The models that a manifest names."""
-    every = manifest.every_settings()
-    return list(dict.fromkeys(settings.model for settings in every if settings.model))
+    found: dict[str, None] = {}
+    for settings in manifest.every_settings():
+        found |= dict.fromkeys(each for each in (settings.model, *(settings.models or ())) if each)
+    return [*(found | dict.fromkeys(manifest.aliases.values()))]
 
 
 def led_outside(manifest: Manifest) -> Manifest:

@@ -78,6 +78,7 @@ def test_the_widest_settings_leave_open_only_what_has_no_default() -> None:
     unset = [name for name in Settings.__struct_fields__ if getattr(BASE, name) is None]
     assert unset == [
         "model",
+        "harness",
         "effort",
         "system",
         "directory",
@@ -85,6 +86,7 @@ def test_the_widest_settings_leave_open_only_what_has_no_default() -> None:
         "budget_nanousd",
         "use_worktree",
         "branch",
+        "models",
     ]
 
 

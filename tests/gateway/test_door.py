@@ -1,14 +1,17 @@
 """Door: what passes the model door is metered, goes byte for byte, and only as its actor may."""
 
 import asyncio
+import gzip
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import json
 
 from leadhand.domain import events as e
 from leadhand.domain.ids import ROOT
 from leadhand.domain.money import Usage
+from leadhand.gateway import door
 from leadhand.model import Request
 from leadhand.testing import Reply
 from leadhand.testing.step import Step
@@ -206,6 +209,28 @@ def test_what_is_no_request_is_refused(tmp_path: Path, body: bytes) -> None:
 
     got = asyncio.run(main())
     assert (got.status, got.json["error"]["type"]) == (400, "invalid_request_error")
+
+
+def test_a_body_that_is_too_long_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(door, "BODY_MAX", 10_000)
+
+    async def main() -> None:
+        async with stage(tmp_path, lambda request: Reply(text="ok")) as it:
+            token, long = it.token(), asking(text="word " * 10_000)
+            got = await it.ask(token, long)
+            assert (got.status, got.json["error"]["type"]) == (413, "request_too_large")
+            packed = gzip.compress(json.encode(long))
+            assert len(packed) < 10_000
+            got = await it.ask(token, packed, **{"Content-Encoding": "gzip"})
+            assert got.status == 413
+            packed = gzip.compress(json.encode(asking()))
+            got = await it.ask(token, packed, **{"Content-Encoding": "gzip"})
+            assert got.status == 200
+            assert (await it.ask(token, asking())).status == 200
+
+    asyncio.run(main())
 
 
 def test_the_models_of_an_actor_are_listed(tmp_path: Path) -> None:

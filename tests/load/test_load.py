@@ -229,8 +229,12 @@ def test_every_key_arrives_where_it_belongs(base: Path) -> None:
     loaded = parse((DATA / "every_key.toml").read_text(), "m.toml", base)
     lead, general = loaded.manifest.lead, loaded.manifest.defaults
     assert loaded.manifest.house == HouseRules(
-        16, 1_250_000_001, 1800, 50, 0, "fail", worktree_cleanup="never", dump_shared_store=True
+        *(16, 1_250_000_001, 1800, 50, 0, "fail"),
+        worktree_cleanup="never",
+        dump_shared_store=True,
+        max_output_tokens=8_000,
     )
+    assert loaded.manifest.aliases == {"fast": "claude-haiku-4-5"}
     assert general == Settings(
         model="claude-haiku-4-5",
         harness="claude-code",
@@ -247,6 +251,7 @@ def test_every_key_arrives_where_it_belongs(base: Path) -> None:
         compact_above_tokens=90_000,
         budget_nanousd=NANO // 5,
         use_worktree=False,
+        models=("claude-haiku-4-5", "claude-opus-4-5"),
     )
     assert (lead.id, lead.prompt) == ("digest-1.0_a", "Do it.")
     assert lead.settings == Settings(
@@ -314,8 +319,10 @@ def test_every_key_arrives_where_it_belongs(base: Path) -> None:
         "openai": Provider("openai"),
         "ollama": Provider("openai-chat", "http://127.0.0.1:11434/v1"),
         "vllm": Provider("openai", "http://[::1]:8000", "VLLM_KEY"),
+        "mine": Provider("anthropic", "http://[::1]:8000", auth="login"),
     }
-    assert loaded.warnings == []
+    (warning,) = loaded.warnings
+    assert "notional" in warning
 
 
 def test_what_is_not_set_is_left_to_the_defaults(base: Path) -> None:

@@ -70,6 +70,12 @@ def test_thinking_goes_back_to_its_provider_and_to_no_other() -> None:
 
 
 def test_a_provider_that_refuses_its_thinking_is_asked_again_without() -> None:
+    def script(request: Request) -> Reply:
+        blocks = [block for message in request.messages for block in message.blocks]
+        if any(isinstance(block, Raw) for block in blocks):
+            return Step(status=400, text="The encrypted content could not be verified.")
+        return thinker(request)
+
     async def deed(here: World) -> None:
         first = await here.ask(asked(LAYERED_RESPONSES))
         told = [user("Do it."), said(first), results(first)]
@@ -78,7 +84,7 @@ def test_a_provider_that_refuses_its_thinking_is_asked_again_without() -> None:
         assert "reasoning" not in [each.get("type") for each in here.server.bodies[-1]["input"]]
         assert [seen.ended for seen in here.server.seen] == ["answered", "refused", "answered"]
 
-    playing(LAYERED_RESPONSES, thinker, deed)
+    playing(LAYERED_RESPONSES, script, deed)
 
 
 def test_a_refusal_about_something_else_is_not_asked_again() -> None:

@@ -1,6 +1,6 @@
 """Manifest: what the operator asks for, with every default filled in and every path absolute."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Literal
 
 from msgspec import Struct, field
@@ -54,6 +54,8 @@ Severity = Literal["info", "warning", "error"]
 # What a server of models speaks: Messages, Responses, Chat Completions. Each is also the name of a
 # provider that needs no table.
 Dialect = Literal["anthropic", "openai", "openai-chat"]
+# What opens one: a key of ours, or the login of the coding agent that asks it.
+Auth = Literal["key", "login"]
 
 
 class HouseRules(Struct, frozen=True):
@@ -170,6 +172,14 @@ class Settings(Struct, frozen=True, omit_defaults=True):
     branch: str | None = None
     models: tuple[str, ...] | None = None
 
+    def named(self, aliases: Mapping[str, str]) -> "Settings":
+        """The settings with models by their own names."""
+        model = None if self.model is None else aliases.get(self.model, self.model)
+        models = self.models and tuple(aliases.get(each, each) for each in self.models)
+        if (model, models) == (self.model, self.models):
+            return self
+        return replace(self, model=model, models=models)
+
 
 class Agent(Struct, frozen=True, omit_defaults=True):
     """A reusable definition that actors are made from."""
@@ -226,7 +236,7 @@ class Provider(Struct, frozen=True, omit_defaults=True):
     dialect: Dialect
     base_url: str = ""
     key_env: str = ""
-    auth: Literal["key", "login"] = "key"
+    auth: Auth = "key"
 
 
 def _written() -> dict[str, Any]:
@@ -274,6 +284,7 @@ class Manifest(Struct, frozen=True, omit_defaults=True):
             },
             tasks=tuple(replace(task, settings=settings(task.settings)) for task in self.tasks),
             prices={model(name): price for name, price in self.prices.items()},
+            aliases={alias: model(name) for alias, name in self.aliases.items()},
             subleads=self.subleads
             and replace(self.subleads, settings=settings(self.subleads.settings)),
         )

@@ -62,7 +62,8 @@ WINDOWS: Mapping[str, int] = {name: known.window for known in MODELS for name in
 
 def named(manifest: Manifest) -> set[str | None]:
     """The models that the operator names. A script runs as code, so no other script may."""
-    return {*(each.model for each in manifest.every_settings()), *manifest.prices}
+    own = (each.model for each in manifest.every_settings())
+    return {*own, *manifest.prices, *manifest.aliases.values()}
 
 
 def spellings(model: str) -> tuple[str, ...]:

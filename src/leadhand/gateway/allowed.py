@@ -4,6 +4,7 @@ from leadhand.domain.prices import spellings
 from leadhand.domain.state import Actor, Run
 from leadhand.model import wire_name
 from leadhand.models import names
+from leadhand.refusals import UnknownModel
 
 
 def models(actor: Actor) -> list[str]:
@@ -27,6 +28,9 @@ def meant(run: Run, actor: Actor, asked: str) -> str | None:
 
 def by_login(run: Run, model: str) -> bool:
     """Whether the client's own login opens the provider of a model."""
-    provider, _ = names.split(model)
+    try:
+        provider, _ = names.split(model)
+    except UnknownModel:
+        return False
     given = run.manifest.providers.get(provider) if run.manifest else None
     return given is not None and given.auth == "login"

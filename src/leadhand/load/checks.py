@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator
 
+from leadhand.domain.manifest import Settings
 from leadhand.errors import LeadhandError
 from leadhand.load import Found
 from leadhand.load.lines import KeyPath
@@ -27,18 +28,23 @@ def models(found: Found, judge: Judge) -> None:
 
 def named(found: Found) -> Iterator[tuple[KeyPath, str]]:
     """Where the manifest names which models: of its leads, defaults, tasks and agents."""
+    for path, settings in places(found):
+        yield from (((*path, "model"), each) for each in (settings.model,) if each)
+        yield from (((*path, "models", at), each) for at, each in enumerate(settings.models or ()))
+    yield from ((("models", name), model) for name, model in found.manifest.aliases.items())
+
+
+def places(found: Found) -> Iterator[tuple[KeyPath, Settings]]:
+    """Where the manifest has which settings."""
     manifest = found.manifest
-    every: list[tuple[KeyPath, str | None]] = [
-        ((*found.lead, "model"), manifest.lead.settings.model)
-    ]
-    every.append((("defaults", "model"), manifest.defaults.model))
+    yield found.lead, manifest.lead.settings
+    yield ("defaults",), manifest.defaults
     if manifest.subleads is not None:
-        every.append((("sublead_defaults", "model"), manifest.subleads.settings.model))
-    for at, task in enumerate(manifest.tasks):
-        every.append((("task", at, "model"), task.settings.model))
+        yield ("sublead_defaults",), manifest.subleads.settings
+    for number, task in enumerate(manifest.tasks):
+        yield ("task", number), task.settings
     for name, agent in manifest.agents.items():
-        every.append((("agents", name, "model"), agent.settings.model))
-    return ((path, model) for path, model in every if model)
+        yield ("agents", name), agent.settings
 
 
 def schemas(found: Found, fault_of: Callable[[str], str]) -> None:

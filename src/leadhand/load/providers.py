@@ -5,15 +5,16 @@ from typing import get_args
 from urllib.parse import urlsplit
 
 from leadhand.domain import hosts
-from leadhand.domain.manifest import Dialect, Provider
+from leadhand.domain.manifest import Auth, Dialect, Provider
 from leadhand.domain.text import one_line
 from leadhand.load.section import ENTRIES_MAX, NAME, NAME_RULE, Section, quoted
 from leadhand.load.variables import SECRET
 
-KEYS = ("base_url", "dialect", "key_env")
+KEYS = ("base_url", "dialect", "key_env", "auth")
 HOMES = dict.fromkeys(KEYS, "[providers.NAME]")
 DIALECTS: tuple[Dialect, ...] = get_args(Dialect)
 USUAL: Dialect = "openai-chat"
+AUTHS: tuple[Auth, ...] = get_args(Auth)
 
 _AUTHORITY = re.compile(r"[^/]*//([^/?#]*)")
 # Upper case only: a key that strays in here is hardly ever.
@@ -52,7 +53,14 @@ def _provider(name: str, section: Section) -> Provider:
     url, key_env = _base_url(section), _key_env(section)
     if key_env and url.lower().startswith("http:") and not hosts.loopback(hosts.url_host(url)):
         section.warn("base_url", message="is not https: who listens on the way learns the key")
-    return Provider(dialect or USUAL, url, key_env)
+    auth = section.choice("auth", AUTHS) or "key"
+    if auth == "login" and key_env:
+        mend = "Keep one of them: a coding agent's own login, or a key"
+        section.fault("key_env", message='stands beside auth = "login"', mend=mend)
+    if auth == "login":
+        what = "lets a coding agent's own login pay: its cost is notional, counted at list price"
+        section.warn("auth", message=what)
+    return Provider(dialect or USUAL, url, key_env, auth)
 
 
 def _base_url(section: Section) -> str:

@@ -65,6 +65,10 @@ def schema() -> Json:
 
 def _section(report: Report, key: str, told: Mapping[str, str]) -> Json:
     """What stands under one key at the top: a table, a table by names, or the lead."""
+    if key == "models":
+        texts = {"additionalProperties": {"type": "string"}, "maxProperties": ENTRIES_MAX}
+        form = {"type": "object", "propertyNames": {"pattern": f"^{NAME.pattern}$"}, **texts}
+        return {"description": told[key], **form}
     names = [name for name in report.known if name.startswith(f"{key}.")]
     table = _keys(report, key if key in report.known else names[0], key, told)
     remark = {"description": told[key]}

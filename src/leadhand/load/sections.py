@@ -24,7 +24,14 @@ GRACE_MAX_SECS = 3600
 _HOUSE = ("max_workers", "budget_usd", "lead_timeout_secs", "max_total_spawns")
 _RUN = (
     *(*_HOUSE, "grace_secs", "on_quota", "max_parallel_tasks", "halt_on_failure"),
-    *("timeout_secs", "max_turns", "worktree_cleanup", "dump_shared_store", "status_dir"),
+    *(
+        "max_output_tokens",
+        "timeout_secs",
+        "max_turns",
+        "worktree_cleanup",
+        "dump_shared_store",
+        "status_dir",
+    ),
     *("default_approval_policy", "require_plan_approval"),
 )
 _DEFAULTS = (*reading.KEYS, "timeout_secs", "budget_usd", "use_worktree")
@@ -33,7 +40,17 @@ _AGENT = ("description", *_DEFAULTS)
 _TASK = (*tasks.KEYS, *_DEFAULTS)
 _PRICE = ("input", "output", "cache_read", "cache_creation")
 _TOP = (
-    *("run", "defaults", "lead", "sublead_defaults", "task", "agents", "prices", "providers"),
+    *(
+        "run",
+        "models",
+        "defaults",
+        "lead",
+        "sublead_defaults",
+        "task",
+        "agents",
+        "prices",
+        "providers",
+    ),
     *("approval_policy", "notification", "lifecycle"),
 )
 _LATER = ("mcp_server",)
@@ -71,7 +88,8 @@ def manifest(top: Section, base: Path) -> Manifest:
     general = _defaults(run, defaults, base, house)
     leading = _lead(top, lead, defaults, general.directory, base) if lead else Lead("tasks", "")
     agents = _agents(top.table("agents"), base, house)
-    return Manifest(
+    aliases = reading.aliases(top.table("models"))
+    whole = Manifest(
         lead=leading,
         house=house,
         defaults=general,
@@ -84,7 +102,10 @@ def manifest(top: Section, base: Path) -> Manifest:
         approvals=policies.read(top, run, _HOMES),
         notifications=notifications.read(top, base, _HOMES),
         lifecycle=notifications.lifecycle(top.table("lifecycle"), _HOMES),
+        aliases=aliases,
     )
+    # What an alias is of may be another model tomorrow: the run keeps what it is today.
+    return whole.mapped(lambda settings: settings.named(aliases), lambda model: model)
 
 
 def _lead_section(top: Section) -> Section | None:
@@ -128,6 +149,7 @@ def _house(run: Section, lead: Section, base: Path) -> HouseRules:
         "worktree_cleanup": run.choice("worktree_cleanup", _WORKTREE_CLEANUP),
         "dump_shared_store": run.flag("dump_shared_store"),
         "status_dir": reading.place(run, "status_dir", base),
+        "max_output_tokens": run.whole("max_output_tokens", 1, reading.TOKENS_MAX),
     }
     if given["budget_nanousd"] is None and ("budget_usd" in run or "budget_usd" in lead):
         # It has a fault of its own; no worker's budget is then held against the default.

@@ -8,13 +8,13 @@ from typing import get_args
 from leadhand.domain import hosts
 from leadhand.domain.manifest import KNOWN_TOOLS, Effort, HarnessName, Settings
 from leadhand.domain.text import one_line
-from leadhand.load.section import ENTRIES_MAX, Section, quoted
+from leadhand.load.section import ENTRIES_MAX, NAME, NAME_RULE, Section, quoted
 from leadhand.load.variables import check, filled
 
 # The keys that read() reads; timeouts and budgets mean different things to leads and workers.
 KEYS = (
     *("model", "harness", "effort", "system", "tools", "directory", "add_dirs", "env"),
-    *("allow_hosts", "max_turns", "max_tokens", "compact_above_tokens"),
+    *("allow_hosts", "max_turns", "max_tokens", "compact_above_tokens", "models"),
 )
 TURNS_MAX = 10_000
 WORKERS_MAX = 1_000
@@ -51,6 +51,7 @@ def read(section: Section, base: Path, siblings: Collection[str]) -> Settings:
         max_turns=section.whole("max_turns", 1, TURNS_MAX),
         max_tokens=section.whole("max_tokens", 1, TOKENS_MAX),
         compact_above_tokens=section.whole("compact_above_tokens", COMPACT_MIN, TOKENS_MAX),
+        models=_models(section),
     )
 
 
@@ -94,9 +95,43 @@ def branch(section: Section) -> str | None:
 
 def _model(section: Section) -> str | None:
     model = section.text("model")
-    if model is None or _MODEL.fullmatch(model):
-        return model
-    section.fault("model", message="must be at most 200 characters without spaces")
+    return None if model is None else _named(section, "model", text=model)
+
+
+def _models(section: Section) -> tuple[str, ...] | None:
+    texts = section.texts("models", ENTRIES_MAX)
+    if texts is None:
+        return None
+    found = (_named(section, "models", index, text=text) for index, text in texts)
+    return tuple(name for name in found if name)
+
+
+def aliases(models: Section) -> dict[str, str]:
+    """Other names of models, by [models]."""
+    found = {}
+    if len(models.values) > ENTRIES_MAX:
+        count = len(models.values)
+        models.fault(message=f"has {count} entries, at most {ENTRIES_MAX} are allowed")
+        return {}
+    for alias in models.values:
+        if not NAME.fullmatch(alias):
+            models.fault(alias, message=f"the name {NAME_RULE}")
+            continue
+        text = models.text(alias)
+        model = None if text is None else _named(models, alias, text=text)
+        if model in models.values:
+            mend = "Name the model itself"
+            models.fault(alias, message=f"{quoted(model or '')} is an alias too", mend=mend)
+        elif model:
+            found[alias] = model
+    return found
+
+
+def _named(section: Section, *steps: str | int, text: str) -> str | None:
+    """The name of a model, if it can be one."""
+    if _MODEL.fullmatch(text):
+        return text
+    section.fault(*steps, message="must be at most 200 characters without spaces")
     return None
 
 

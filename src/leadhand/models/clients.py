@@ -32,6 +32,8 @@ def client(name: str, who: str, given: Provider | None, environ: Mapping[str, st
             token = environ.get("ANTHROPIC_AUTH_TOKEN", "").strip()
         variable = variable or f"{prefix}_API_KEY"
     key = environ.get(variable, "").strip()
+    if provider.auth == "login":
+        return _speaking(provider.dialect, url, "", "")
     # A server of the operator's own may need no key, unless the manifest says that it does.
     if not (key or token) and (provider.key_env or not url):
         raise UnknownModel(

@@ -57,6 +57,7 @@ def wide_of(manifest: Manifest) -> Settings:
     return Settings(
         model=shared.model,
         harness=shared.harness,
+        models=shared.models,
         env=shared.env,
         add_dirs=shared.add_dirs,
         allow_hosts=shared.allow_hosts,
@@ -170,7 +171,7 @@ def made(run: Run, parent: Actor, command: c.SpawnActor) -> e.ActorSpawned:
     own = agent.settings if agent else Settings()
     handed, model = Settings(env=parent.env), Settings(model=parent.model or None)
     settings = layered(command.settings, own, handed, run.manifest.defaults, model, BASE)
-    settings = with_limit(settings)
+    settings = with_limit(settings.named(run.manifest.aliases))
     check_tools(run.manifest, settings)
     contract.possible(settings, command.contract)
     contract.check_claim(run, settings, command.contract.writes)

@@ -159,7 +159,8 @@ def settings_of(manifest: Manifest, parent: Actor, asked: Settings) -> Settings:
         compact_above_tokens=lead.compact_above_tokens,
     )
     usual = Settings(tools=LEAD_TOOLS, max_turns=LEAD_TURNS)
-    return with_limit(layered(asked, like, usual, wide_of(manifest), BASE))
+    found = layered(asked, like, usual, wide_of(manifest), BASE)
+    return with_limit(found.named(manifest.aliases))
 
 
 def places_of(run: Run, command: c.SpawnSublead, within: Subleads) -> int:
