@@ -181,7 +181,7 @@ class Desk:
             return use
         # Of a spawn, timeout_secs is the worker's.
         name = "timeout_secs" if tool.effect == "reads" else "wait_secs"
-        if name not in tool.args.__struct_encode_fields__:
+        if name not in tool.arguments.names:
             return use
         return ToolUse(use.id, use.name, within(use.args, name, self.patience_secs))
 
