@@ -1,5 +1,6 @@
 """Freeze: what a manifest becomes before its run keeps it, and what must be there for it."""
 
+import importlib.util
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from leadhand.workspace import Workspaces
 AT_A_TIME = "ANTHROPIC_MAX_CONCURRENT"
 PARALLEL_MAX = 1_000
 PLACES_SHOWN = 8
+NO_MCP = "MCP servers take the library of the protocol: pip install 'leadhand[mcp]'"
 NOTIFY_SECRET_MIN = 20
 # Gives the model of a name; raises UnknownModel.
 Models = Callable[[str], Model]
@@ -81,6 +83,12 @@ def notify_secrets(manifest: Manifest, environ: Mapping[str, str]) -> dict[str, 
             both = {name: value, f"{name} path": path}
             found |= {key: text for key, text in both.items() if len(text) >= NOTIFY_SECRET_MIN}
     return found
+
+
+def check_library(manifest: Manifest) -> None:
+    """Raise UsageError where there are MCP servers and nothing that speaks to them."""
+    if manifest.mcp_servers and importlib.util.find_spec("mcp") is None:
+        raise UsageError(NO_MCP)
 
 
 def priced(manifest: Manifest, models: Models) -> Manifest:

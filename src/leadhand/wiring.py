@@ -17,6 +17,7 @@ from leadhand.domain.decide import decide
 from leadhand.domain.ids import ActorId
 from leadhand.domain.manifest import OUTSIDE, Manifest
 from leadhand.domain.state import Run
+from leadhand.endpoints import mcp_secrets
 from leadhand.engine.clock import Clock, SystemClock
 from leadhand.engine.conductor import Conductor
 from leadhand.engine.courier import Courier
@@ -29,6 +30,7 @@ from leadhand.errors import UsageError
 from leadhand.folder import Folder
 from leadhand.freeze import (
     Models,
+    check_library,
     check_places,
     models_of,
     notify_secrets,
@@ -38,7 +40,7 @@ from leadhand.freeze import (
 )
 from leadhand.gateway.gateway import Gateway
 from leadhand.gateway.pace import Governor
-from leadhand.harness import Harness, Means
+from leadhand.harness import Foreign, Harness, Means
 from leadhand.harnesses import outside
 from leadhand.harnesses.api import ApiHarness
 from leadhand.harnesses.placed import PlacedHarness
@@ -149,6 +151,7 @@ class LiveRun:
         self.complaint = ""
         self._desk: Desk | None = None
         self._doors: HttpDoors | None = None
+        self._foreign = Foreign()
 
     async def open(self, clock: Clock) -> None:
         """Own the run and fold its log. Raises UsageError where another process owns it."""
@@ -171,6 +174,7 @@ class LiveRun:
             letters.cancel()
             await asyncio.gather(letters, return_exceptions=True)
             await self._close_doors()
+            await self._foreign.close()
             await self.processes.close()
             if courier is not None:
                 await courier.close()
@@ -216,8 +220,9 @@ class LiveRun:
             await self._doors.stop()
 
     def learn(self, manifest: Manifest) -> None:
-        """Keep out of the run what its sinks' URLs stand for."""
+        """Keep out of the run what the variables of its sinks and MCP servers stand for."""
         self.secrets.learn(notify_secrets(manifest, self._environ))
+        self.secrets.learn(mcp_secrets(manifest, self._environ))
 
     def _courier(self) -> Courier | None:
         """What tells the run's sinks, where it has any; then HTTP is loaded."""
@@ -250,21 +255,35 @@ class LiveRun:
             tools += missing(manifest.tools, self._own_tools)
         if led_outside:
             tools.append(finish_tool(engine))
+        toolbox = Toolbox(tools, gate(engine), checker.after)
+        self._foreign = self._servers(toolbox)
         self._means = Means(
             owner=engine,
             gateway=Gateway(engine, self.models, governor()),
-            toolbox=Toolbox(tools, gate(engine), checker.after),
+            toolbox=toolbox,
             blobs=RunBlobs(self.store, self.run_id, self.secrets),
             processes=self.processes,
             environment=dict(self._environ),
             transcripts=self.folder.transcripts,
             words=LiveWords(engine.run, self.folder, self.secrets),
             worktrees=self.folder.worktrees,
+            foreign=self._foreign,
         )
         self._led: Harness = ApiHarness(self._means)
         if led_outside:
             self._led = outside.OutsideHarness(engine, self.presence, self._led)
         return self._led
+
+    def _servers(self, toolbox: Toolbox) -> Foreign:
+        """Other people's servers of tools, where the run has any; then their library is loaded."""
+        manifest = self.engine.run.manifest
+        if manifest is None or not manifest.mcp_servers:
+            return Foreign()
+        from leadhand.mcp.roads import road_to
+        from leadhand.mcp.servers import Servers
+
+        road = road_to(self.processes, self._environ)
+        return Servers(manifest.mcp_servers, road, toolbox.add)
 
     async def close(self) -> None:
         """Give the run back."""
@@ -287,6 +306,7 @@ async def start_run(
     tools: what the program brings along, whose names the manifest holds. Raises Refused
     (UnknownModel) before anything is made where a model is not known.
     """
+    check_library(manifest)
     models = models or make_models(environ, manifest.providers)
     manifest = priced(with_environment(manifest, environ), models)
     run_id, clock = new_run_id(), clock or SystemClock()
@@ -335,6 +355,7 @@ async def resume_run(
                 f"run {run_id} never began: the process that made it ended before. "
                 f"Dispatch its manifest again: {live.folder.manifest}"
             )
+        check_library(run.manifest)
         live.learn(run.manifest)
         own = c.OwnRun(live.engine.epoch, who())
         commands, then = orders(run, own, changes, live.engine.now())

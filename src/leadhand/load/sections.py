@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from leadhand.domain.manifest import Agent, HouseRules, Lead, Manifest, Settings, Task
 from leadhand.domain.money import NANO, Price, show
-from leadhand.load import contract, notifications, policies, providers, subleads, tasks
+from leadhand.load import contract, mcp_servers, notifications, policies, providers, subleads, tasks
 from leadhand.load import settings as reading
 from leadhand.load.lines import KeyPath
 from leadhand.load.section import ENTRIES_MAX, NAME, NAME_RULE, Section, dotted, shown
@@ -34,9 +34,8 @@ _TASK = (*tasks.KEYS, *_DEFAULTS)
 _PRICE = ("input", "output", "cache_read", "cache_creation")
 _TOP = (
     *("run", "defaults", "lead", "sublead_defaults", "task", "agents", "prices", "providers"),
-    *("approval_policy", "notification", "lifecycle"),
+    *("approval_policy", "notification", "lifecycle", "mcp_server"),
 )
-_LATER = ("mcp_server",)
 ON_QUOTA = ("park", "fail")
 _WORKTREE_CLEANUP = ("on_success", "always", "never")
 
@@ -55,6 +54,7 @@ _HOMES = (
     | dict.fromkeys(("description",), "[agents.NAME]")
     | dict.fromkeys(("events", "severity_min"), "[[notification]]")
     | dict.fromkeys(notifications.LIFECYCLE_KEYS, "[lifecycle]")
+    | dict.fromkeys(mcp_servers.HOMELESS, "[[mcp_server]]")
 )
 
 
@@ -63,7 +63,7 @@ def manifest(top: Section, base: Path) -> Manifest:
 
     base: the directory that relative paths start from.
     """
-    top.only(_TOP, _HOMES, later=_LATER)
+    top.only(_TOP, _HOMES)
     run, defaults = top.table("run"), top.table("defaults")
     lead = _lead_section(top) if "task" not in top or "lead" in top else None
     house = _house(run, lead or Section(top.report, {}), base)
@@ -84,6 +84,7 @@ def manifest(top: Section, base: Path) -> Manifest:
         approvals=policies.read(top, run, _HOMES),
         notifications=notifications.read(top, base, _HOMES),
         lifecycle=notifications.lifecycle(top.table("lifecycle"), _HOMES),
+        mcp_servers=mcp_servers.read(top, base, agents, _HOMES),
     )
 
 

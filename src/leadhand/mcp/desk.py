@@ -93,11 +93,14 @@ class Desk:
         return found
 
     async def _opened(self, actor: ActorId, stint: int) -> Guest:
+        one = self.means.owner.run.live(actor)
+        offer = await self.means.foreign.offered(one.role, one.agent)
         events = await self.means.owner.history(actor)
         spawned = conversation(events).spawned
         if spawned is None:
             raise Settled(f"{actor} was never spawned")
-        tools = self.means.toolbox.offered(spawned.role, spawned.settings.tools or ())
+        own = self.means.toolbox.offered(spawned.role, spawned.settings.tools or ())
+        tools = [*own, *offer.tools]
         guest = Guest(caller_of(self.means, spawned), spawned, tools, stint)
         for event in events:
             if isinstance(event, e.ToolReturned):
