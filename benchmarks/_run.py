@@ -23,10 +23,11 @@ from leadhand.gateway.pace import Governor
 from leadhand.harness import Means, Words
 from leadhand.harnesses.api import ApiHarness
 from leadhand.models.scripted import Reply, Script, ScriptedModel
+from leadhand.run_blobs import RunBlobs
 from leadhand.testing.step import Step
 from leadhand.tool import Caller, Tool
 from leadhand.tools.call import Toolbox
-from leadhand.wiring import LiveRun, Models, RunBlobs
+from leadhand.wiring import LiveRun, Models
 
 MODEL = "bench-model"
 PLAIN = Settings()

@@ -16,9 +16,10 @@ from _table import show
 from leadhand.domain import events as e
 from leadhand.domain.ids import ROOT, ActorId, CallId
 from leadhand.engine.log import Stamped
+from leadhand.run_blobs import RunBlobs
 from leadhand.tool import Caller
 from leadhand.tools.store import KvCas, KvSet, KvWait, store_tools
-from leadhand.wiring import LiveRun, RunBlobs
+from leadhand.wiring import LiveRun
 
 WRITERS = (1, 10, 100)
 SHORT, LONG = "x" * 200, "x" * 100_000

@@ -27,7 +27,7 @@ from leadhand.domain.rules.turn import has_reported
 from leadhand.domain.state import Actor
 from leadhand.domain.text import one_line
 from leadhand.errors import HarnessError, ModelError
-from leadhand.harness import Door, Doors, Means
+from leadhand.harness import Door, Doors, Means, Offer
 from leadhand.model import wire_name
 from leadhand.refusals import BudgetExceeded, Refused
 from leadhand.tool import Caller, Tool
@@ -64,9 +64,10 @@ class Kit(Struct, frozen=True):
 class AgentSession:
     """One actor's session, run by a coding agent."""
 
-    def __init__(self, kit: Kit, talk: Conversation, stint: int) -> None:
+    def __init__(self, kit: Kit, talk: Conversation, stint: int, offer: Offer) -> None:
         assert talk.spawned is not None
-        self.kit, self.talk, self.stint, self.spawned = kit, talk, stint, talk.spawned
+        self.kit, self.talk, self.stint, self.offer = kit, talk, stint, offer
+        self.spawned = talk.spawned
         self.actor = talk.spawned.actor
         self.owner = kit.means.owner
         # What an earlier session was doing when it was cut off.
@@ -106,7 +107,7 @@ class AgentSession:
         means, settings = self.kit.means, self.spawned.settings
         native = NATIVE[settings.harness or "api"]
         work = settings.tools or ()
-        tools = means.toolbox.offered(self.spawned.role, work)
+        tools = [*means.toolbox.offered(self.spawned.role, work), *self.offer.tools]
         told = reach.told(self.owner.run, self.actor, tools)
         ours = [tool for tool in told if tool.name not in native]
         home = self.kit.homes / as_file_name(self.actor)
@@ -129,7 +130,8 @@ class AgentSession:
     def system(self, tools: list[Tool], root: Path) -> Iterator[str]:
         """What the agent is to know beside its own instructions."""
         workspace = self.owner.run.workspaces.get(self.actor)
-        yield briefing(self.spawned, self.owner.run.house, tools, workspace, root)
+        house, missing = self.owner.run.house, self.offer.missing
+        yield briefing(self.spawned, house, tools, workspace, root, missing)
         if names := [name for name in INSTRUCTIONS if (root / name).is_file()]:
             yield PROJECT.format(names=" and ".join(names))
 

@@ -14,7 +14,7 @@ from leadhand.model import Block, Message, Prose, ToolResult, ToolUse, blocks_of
 # Why an answer ends that goes on in the next one.
 CUT = ("max_tokens", "context_exceeded")
 NOT_RUN = "no result: you had settled before this call returned."
-_FENCE = re.compile(r"<(\s*/?\s*(?:message|earlier))", re.IGNORECASE)
+_FENCE = re.compile(r"<(\s*/?\s*(?:message|earlier|mcp_result))", re.IGNORECASE)
 
 
 class Conversation(Struct):
@@ -116,13 +116,18 @@ class Conversation(Struct):
 
 def fenced(message: e.MessageSent) -> str:
     """A message as the model reads it: who sent it stands outside of what was sent."""
-    text = _FENCE.sub(r"&lt;\1", message.text)
+    text = harmless(message.text)
     return f'<message from="{message.sender}" kind="{message.kind}">\n{text}\n</message>'
+
+
+def harmless(text: str) -> str:
+    """A text in which nothing looks like a fence of ours."""
+    return _FENCE.sub(r"&lt;\1", text)
 
 
 def summarized(event: e.ConversationCompacted, turns: int) -> str:
     """A summary as the model reads it in place of its earlier turns."""
-    text = _FENCE.sub(r"&lt;\1", event.summary)
+    text = harmless(event.summary)
     whole = f'; the whole is at "{event.archive}": Read it with offset and limit' * bool(
         event.archive
     )

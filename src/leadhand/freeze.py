@@ -1,7 +1,7 @@
 """Freeze: what a manifest becomes before its run keeps it, and what must be there for it."""
 
+import importlib.util
 from collections.abc import Callable, Iterator, Mapping
-from importlib.util import find_spec
 from pathlib import Path
 
 from msgspec.structs import replace
@@ -28,6 +28,7 @@ from leadhand.workspace import Workspaces
 AT_A_TIME = "ANTHROPIC_MAX_CONCURRENT"
 PARALLEL_MAX = 1_000
 PLACES_SHOWN = 8
+NO_MCP = "MCP servers take the library of the protocol: pip install 'leadhand[mcp]'"
 NOTIFY_SECRET_MIN = 20
 # What each agent is driven through, and which dialect it speaks to its models.
 NEEDS = {"claude-code": "claude_agent_sdk"}
@@ -95,6 +96,12 @@ def notify_secrets(manifest: Manifest, environ: Mapping[str, str]) -> dict[str, 
     return found
 
 
+def check_library(manifest: Manifest) -> None:
+    """Raise UsageError where there are MCP servers and nothing that speaks to them."""
+    if manifest.mcp_servers and importlib.util.find_spec("mcp") is None:
+        raise UsageError(NO_MCP)
+
+
 def priced(manifest: Manifest, models: Models) -> Manifest:
     """The manifest with the prices that servers themselves give, of models that have no other;
     they hold for the whole run. Raises what `models` raises for one of the manifest's models."""
@@ -148,7 +155,7 @@ def unfit(harness: HarnessName, name: str, models: Models) -> str:
     """Why a harness cannot run sessions with a model; empty where it can. Raises UnknownModel."""
     if harness == "api":
         return ""
-    if find_spec(NEEDS[harness]) is None:
+    if importlib.util.find_spec(NEEDS[harness]) is None:
         return f"harness {harness} takes its SDK: pip install 'leadhand[claude]'"
     model = models(name)
     if isinstance(model, Relayed) and model.dialect == SPEAKS[harness]:

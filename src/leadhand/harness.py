@@ -96,6 +96,10 @@ class ToolRoad(Protocol):
         """The tools of a role, and of the work tools those that the actor was given."""
         ...
 
+    def add(self, tools: Iterable[Tool]) -> None:
+        """Know these too, from now on."""
+        ...
+
     def schemas(self, tools: Iterable[Tool]) -> list[ToolSchema]:
         """The tools as a model sees them."""
         ...
@@ -115,6 +119,25 @@ class ToolRoad(Protocol):
     async def tidy(self, caller: Caller, use: ToolUse) -> None:
         """Remove what a call left half made whose process was killed."""
         ...
+
+
+class Offer(Struct, frozen=True):
+    """The tools of other people's servers that an actor is offered. missing: which of the servers
+    are not there, and why."""
+
+    tools: tuple[Tool, ...] = ()
+    missing: tuple[str, ...] = ()
+
+
+class Foreign:
+    """Other people's servers of tools, see `mcp/servers.py`; here there are none."""
+
+    async def offered(self, role: str, agent: str) -> Offer:
+        """What an actor is offered, by its role and its agent's name. It takes a bounded time."""
+        return Offer()
+
+    async def close(self) -> None:
+        """Let go of them all."""
 
 
 class Words:
@@ -153,7 +176,8 @@ class Doors(Protocol):
 
 class Means(Struct, frozen=True):
     """What sessions of one run work with. environment: what child processes may inherit.
-    transcripts, worktrees: of all actors, what leads may read."""
+    transcripts, worktrees: of all actors, what leads may read. foreign: knows tools that are known
+    once somebody was asked, and tells the toolbox."""
 
     owner: Owner
     gateway: ModelRoad
@@ -164,6 +188,7 @@ class Means(Struct, frozen=True):
     transcripts: Path
     words: Words
     worktrees: Path | None = None
+    foreign: Foreign = Foreign()
 
 
 class Harness(Protocol):

@@ -19,7 +19,7 @@ from leadhand.domain.rules.pause import frozen
 from leadhand.domain.rules.turn import has_reported
 from leadhand.domain.state import Actor
 from leadhand.errors import ModelError
-from leadhand.harness import Means, Recorded
+from leadhand.harness import Means, Offer, Recorded
 from leadhand.model import Answer, Request, ToolResult, ToolUse, text_of
 from leadhand.refusals import BudgetExceeded, Refused
 from leadhand.tool import Caller, Tool
@@ -41,17 +41,25 @@ def spread(about: str) -> float:
 class Session:
     """One actor's session in this process."""
 
-    def __init__(self, means: Means, actor: ActorId, talk: Conversation, stint: int) -> None:
+    def __init__(
+        self,
+        means: Means,
+        actor: ActorId,
+        talk: Conversation,
+        stint: int,
+        offer: Offer,
+    ) -> None:
         self.h, self.actor, self.talk, self.stint = means, actor, talk, stint
         assert talk.spawned is not None
         spawned, settings = talk.spawned, talk.spawned.settings
         owner = means.owner
-        self.tools: list[Tool] = means.toolbox.offered(spawned.role, settings.tools or ())
+        own = means.toolbox.offered(spawned.role, settings.tools or ())
+        self.tools: list[Tool] = [*own, *offer.tools]
         told = reach.told(owner.run, actor, self.tools)
         self.schemas = means.toolbox.schemas(told)
         workspace = owner.run.workspaces.get(actor)
         root = root_of(actor, settings.directory, workspace, means.worktrees)
-        self.system = briefing(spawned, owner.run.house, told, workspace, root)
+        self.system = briefing(spawned, owner.run.house, told, workspace, root, offer.missing)
         self.caller = caller_of(means, spawned)
         tools = _encoder.encode(self.schemas).decode()
         self.fixed_bytes = text_tokens(self.system) + text_tokens(tools)

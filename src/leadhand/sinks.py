@@ -42,14 +42,14 @@ class Destination(NamedTuple):
         return f"{self.scheme}://{host}:{self.port}{self.path}"
 
 
-def permits(environ: Mapping[str, str]) -> tuple[Permit, ...]:
-    """What the operator's environment allows. Raises ValueError."""
-    given = [text for text in environ.get(ALLOW_HOSTS, "").replace(",", " ").split() if text]
+def permits(environ: Mapping[str, str], variable: str = ALLOW_HOSTS) -> tuple[Permit, ...]:
+    """What a variable of the operator's environment allows. Raises ValueError."""
+    given = [text for text in environ.get(variable, "").replace(",", " ").split() if text]
     try:
         return tuple(map(hosts.permit, given))
     except ValueError as error:
         form = f"write {hosts.ENTRY_FORM}, with commas between"
-        raise ValueError(f"{ALLOW_HOSTS} cannot be read: {form}") from error
+        raise ValueError(f"{variable} cannot be read: {form}") from error
 
 
 def destination(sink: Notification, environ: Mapping[str, str]) -> Destination:
@@ -59,7 +59,7 @@ def destination(sink: Notification, environ: Mapping[str, str]) -> Destination:
         if ours(name) and name not in environ:
             raise ValueError(f"{name} is not set")
     allowed = permits(environ)
-    scheme, host, port, path = _parts(expanded(sink.url, environ).strip())
+    scheme, host, port, path = parts(expanded(sink.url, environ).strip())
     where = hosts.address(host)
     if sink.url == PARENT_URL:
         network = None if where is None else hosts.permit(f"[{host}]" if ":" in host else host)
@@ -67,7 +67,7 @@ def destination(sink: Notification, environ: Mapping[str, str]) -> Destination:
     found = Destination(scheme, host, port, path, allowed)
     if where is not None and (why := refused(found, where)):
         raise ValueError(why)
-    named_one = any(one.network or _names(one, host, port) for one in allowed)
+    named_one = any(one.network or names(one, host, port) for one in allowed)
     if where is None and scheme == "http" and not named_one:
         raise ValueError(NO_HTTPS)
     if where is None and hosts.loopback(host) and not named_one:
@@ -93,36 +93,36 @@ def usable(to: Destination, found: Sequence[Address]) -> tuple[list[Address], st
     return [where for where, why in whys.items() if not why], "".join([*whys.values()][-1:])
 
 
-def _names(one: Permit, host: str, port: int) -> bool:
+def names(one: Permit, host: str, port: int) -> bool:
     """Whether an entry names a host, whatever its address."""
     nowhere = IPv6Address(0)
     return hosts.allowed((one._replace(network=None),), host, nowhere, port)
 
 
-def _parts(text: str) -> tuple[str, str, int, str]:
+def parts(text: str) -> tuple[str, str, int, str]:
     """Scheme, host, port and path of a URL. Raises ValueError."""
     if len(text) > URL_MAX:
         raise ValueError(f"it is longer than {URL_MAX} characters")
     if any(char <= " " or char in "\\\x7f" for char in text):
         raise ValueError("it holds a space, a backslash or a control character")
     try:
-        parts = urlsplit(text)
-        port = parts.port
+        found = urlsplit(text)
+        port = found.port
     except ValueError:
         raise ValueError("it is no URL") from None
-    if parts.scheme not in _PORTS:
+    if found.scheme not in _PORTS:
         raise ValueError("it does not begin with https://")
-    if "@" in parts.netloc:
+    if "@" in found.netloc:
         raise ValueError("it holds a user name or a password, which are not sent")
-    if not parts.hostname or port == 0:
+    if not found.hostname or port == 0:
         raise ValueError("it names no host, or port 0")
     try:
-        host = hosts.canonical(parts.hostname)
+        host = hosts.canonical(found.hostname)
     except ValueError:
         raise ValueError("its host is no name and no address") from None
-    query = f"?{parts.query}" if parts.query else ""
+    query = f"?{found.query}" if found.query else ""
     try:
-        path = quote((parts.path or "/") + query, _SAFE)
+        path = quote((found.path or "/") + query, _SAFE)
     except UnicodeError:
         raise ValueError("it holds half a character") from None
-    return parts.scheme, host, port or _PORTS[parts.scheme], path
+    return found.scheme, host, port or _PORTS[found.scheme], path

@@ -6,6 +6,7 @@ from typing import Any, Literal, Protocol
 
 from msgspec import Struct
 
+from leadhand.arguments import Arguments, Fields
 from leadhand.domain.ids import ActorId, CallId
 from leadhand.domain.outcomes import Role as Role
 from leadhand.domain.questions import Bound
@@ -62,7 +63,7 @@ Gate = Callable[["Caller", "Tool", Any], Awaitable[None]]
 
 
 class Tool(Struct, frozen=True):
-    """One callable thing. Its schema is generated from `args`.
+    """One callable thing. args: a struct, or what else says what it may be called with.
 
     effect: `reads` may run again after a crash; `keyed` too, since its call id makes it happen
     once; `effects` is never repeated. A handler gives text, or a struct that is shown as JSON;
@@ -71,10 +72,15 @@ class Tool(Struct, frozen=True):
 
     name: str
     description: str
-    args: type[Struct]
+    args: type[Struct] | Arguments
     roles: frozenset[Role]
     effect: Effect
     category: str
     handler: Handler
     aliases: tuple[str, ...] = ()
     tidy: Callable[[Caller, Any], None] | None = None
+
+    @property
+    def arguments(self) -> Arguments:
+        """What it may be called with."""
+        return Fields(self.args) if isinstance(self.args, type) else self.args

@@ -17,6 +17,7 @@ from leadhand.domain.decide import decide
 from leadhand.domain.ids import ActorId
 from leadhand.domain.manifest import OUTSIDE, HarnessName, Manifest
 from leadhand.domain.state import Run
+from leadhand.endpoints import mcp_secrets
 from leadhand.engine.clock import Clock, SystemClock
 from leadhand.engine.conductor import Conductor
 from leadhand.engine.courier import Courier
@@ -30,6 +31,7 @@ from leadhand.folder import Folder
 from leadhand.freeze import (
     Models,
     check_harnesses,
+    check_library,
     check_places,
     models_of,
     notify_secrets,
@@ -39,13 +41,14 @@ from leadhand.freeze import (
 )
 from leadhand.gateway.gateway import Gateway
 from leadhand.gateway.pace import Governor
-from leadhand.harness import Harness, Means
+from leadhand.harness import Foreign, Harness, Means
 from leadhand.harnesses import outside
 from leadhand.harnesses.api import ApiHarness
 from leadhand.harnesses.chosen import ChosenHarness
 from leadhand.harnesses.placed import PlacedHarness
 from leadhand.model_wiring import Clients, make_models
 from leadhand.processes import Processes
+from leadhand.run_blobs import RunBlobs
 from leadhand.store import Store
 from leadhand.stores.codec import Secrets, secrets_of
 from leadhand.tokens import Tokens
@@ -114,22 +117,6 @@ def web_get() -> Get:
     return Web().get
 
 
-class RunBlobs:
-    """The blobs of one run, as tools use them; secrets do not get in."""
-
-    def __init__(self, store: Store, run_id: str, secrets: Secrets) -> None:
-        self._store, self._run_id, self._secrets = store, run_id, secrets
-
-    async def put(self, data: bytes) -> str:
-        """See `tool.Blobs.put`."""
-        clean = self._secrets.clean_bytes(data)
-        return "blob:" + await self._store.put_blob(self._run_id, clean)
-
-    async def get(self, pointer: str) -> bytes:
-        """See `tool.Blobs.get`."""
-        return await self._store.get_blob(self._run_id, pointer.removeprefix("blob:"))
-
-
 class LiveRun:
     """A run that this process owns. Made by `start_run` or `resume_run`.
 
@@ -157,6 +144,7 @@ class LiveRun:
         self._agent_doors: AgentDoors | None = None
         self._model_door: ModelDoor | None = None
         self.tokens = Tokens()
+        self._foreign = Foreign()
 
     async def open(self, clock: Clock) -> None:
         """Own the run and fold its log. Raises UsageError where another process owns it."""
@@ -179,6 +167,7 @@ class LiveRun:
             letters.cancel()
             await asyncio.gather(letters, return_exceptions=True)
             await self._close_doors()
+            await self._foreign.close()
             await self.processes.close()
             if courier is not None:
                 await courier.close()
@@ -239,8 +228,9 @@ class LiveRun:
             await self._doors.stop()
 
     def learn(self, manifest: Manifest) -> None:
-        """Keep out of the run what its sinks' URLs stand for."""
+        """Keep out of the run what the variables of its sinks and MCP servers stand for."""
         self.secrets.learn(notify_secrets(manifest, self._environ))
+        self.secrets.learn(mcp_secrets(manifest, self._environ))
 
     def _courier(self) -> Courier | None:
         """What tells the run's sinks, where it has any; then HTTP is loaded."""
@@ -273,16 +263,19 @@ class LiveRun:
             tools += missing(manifest.tools, self._own_tools)
         if led_outside:
             tools.append(finish_tool(engine))
+        toolbox = Toolbox(tools, gate(engine), checker.after)
+        self._foreign = self._servers(toolbox)
         self._means = Means(
             owner=engine,
             gateway=Gateway(engine, self.models, governor()),
-            toolbox=Toolbox(tools, gate(engine), checker.after),
+            toolbox=toolbox,
             blobs=RunBlobs(self.store, self.run_id, self.secrets),
             processes=self.processes,
             environment=dict(self._environ),
             transcripts=self.folder.transcripts,
             words=LiveWords(engine.run, self.folder, self.secrets),
             worktrees=self.folder.worktrees,
+            foreign=self._foreign,
         )
         self._led: Harness = ChosenHarness(engine, self._kind)
         if led_outside:
@@ -300,6 +293,17 @@ class LiveRun:
         return agent_harness(
             name, self._means, self._agent_doors, self.desk(), self._checks.after, self.folder
         )
+
+    def _servers(self, toolbox: Toolbox) -> Foreign:
+        """Other people's servers of tools, where the run has any; then their library is loaded."""
+        manifest = self.engine.run.manifest
+        if manifest is None or not manifest.mcp_servers:
+            return Foreign()
+        from leadhand.mcp.roads import road_to
+        from leadhand.mcp.servers import Servers
+
+        road = road_to(self.processes, self._environ)
+        return Servers(manifest.mcp_servers, road, toolbox.add)
 
     async def close(self) -> None:
         """Give the run back."""
@@ -322,6 +326,7 @@ async def start_run(
     tools: what the program brings along, whose names the manifest holds. Raises Refused
     (UnknownModel) before anything is made where a model is not known.
     """
+    check_library(manifest)
     models = models or make_models(environ, manifest.providers)
     manifest = priced(with_environment(manifest, environ), models)
     check_harnesses(manifest, models)
@@ -371,6 +376,7 @@ async def resume_run(
                 f"run {run_id} never began: the process that made it ended before. "
                 f"Dispatch its manifest again: {live.folder.manifest}"
             )
+        check_library(run.manifest)
         live.learn(run.manifest)
         own = c.OwnRun(live.engine.epoch, who())
         commands, then = orders(run, own, changes, live.engine.now())

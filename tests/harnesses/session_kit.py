@@ -29,6 +29,7 @@ from leadhand.model import Request
 from leadhand.models.scripted import Reply, Script, ScriptedModel
 from leadhand.processes import Processes
 from leadhand.refusals import ToolFailed
+from leadhand.run_blobs import RunBlobs
 from leadhand.stores.codec import NO_SECRETS
 from leadhand.stores.memory import Memory, MemoryStore
 from leadhand.testing import clock
@@ -36,7 +37,6 @@ from leadhand.tool import Caller, Effect, Role, Tool
 from leadhand.tools.call import Toolbox
 from leadhand.tools.gate import gate
 from leadhand.tools.orchestration import orchestration
-from leadhand.wiring import RunBlobs
 from tests.rules.world import manifest
 
 RUN = "a-run"

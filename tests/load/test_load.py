@@ -7,7 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from leadhand.domain.manifest import Agent, HouseRules, Manifest, Provider, Settings, Subleads
+from leadhand.domain.manifest import (
+    Agent,
+    HouseRules,
+    Manifest,
+    McpServer,
+    Provider,
+    Settings,
+    Subleads,
+)
 from leadhand.domain.money import NANO, Price
 from leadhand.errors import ManifestError
 from leadhand.load import SIZE_MAX, load, parse
@@ -323,6 +331,25 @@ def test_every_key_arrives_where_it_belongs(base: Path) -> None:
     }
     (warning,) = loaded.warnings
     assert "notional" in warning
+    assert loaded.manifest.mcp_servers == (
+        McpServer(
+            "tickets-2",
+            command="sh",
+            args=("--all",),
+            directory=str(base),
+            env={"STAGE": "test"},
+            tools=("list_*", "get"),
+            reads=("list_*",),
+            timeout_secs=5,
+            agents=("reviewer", "lead"),
+        ),
+        McpServer(
+            "docs",
+            directory=str(base),
+            url="https://example.com/mcp",
+            headers={"X-Project": "one"},
+        ),
+    )
 
 
 def test_what_is_not_set_is_left_to_the_defaults(base: Path) -> None:

@@ -45,7 +45,11 @@ def test_every_key_of_every_section_is_in_the_schema_with_what_it_is_for() -> No
 
 def test_every_key_stands_in_the_example_which_is_good(tmp_path: Path) -> None:
     values = tomllib.loads(example())
-    several = [*values.pop("approval_policy"), *values.pop("notification")]
+    several = [
+        *values.pop("approval_policy"),
+        *values.pop("notification"),
+        *values.pop("mcp_server"),
+    ]
     written = {key for section in [*values.values(), *several] for key in section}
     written |= {key for name in ("agents", "prices", "providers") for each in values[name].values()
                 for key in each}  # fmt: skip
@@ -110,13 +114,14 @@ def test_what_the_schema_requires_is_required(tmp_path: Path) -> None:
     with pytest.raises(ManifestError) as caught:
         parse("[[task]]\nmodel = 'm'\n", "m.toml", tmp_path)
     required |= {fault.key for fault in caught.value.faults if "is required" in fault.message}
+    empty = "[[approval_policy]]\n[[notification]]\n[[mcp_server]]\n"
     with pytest.raises(ManifestError) as caught:
-        parse(LEAD + "[[approval_policy]]\n[[notification]]\n", "m.toml", tmp_path)
-    required |= {fault.key for fault in caught.value.faults}
+        parse(LEAD + empty, "m.toml", tmp_path)
+    required |= {fault.key for fault in caught.value.faults} - {"mcp_server[0].command"}
     assert required == {
-        re.sub(r"^(task|approval_policy|notification)\.", r"\1[0].", f"{name}.{key}").replace(
-            "prices.", "prices.m."
-        )
+        re.sub(
+            r"^(task|approval_policy|notification|mcp_server)\.", r"\1[0].", f"{name}.{key}"
+        ).replace("prices.", "prices.m.")
         for name, keys in REQUIRED.items()
         for key in keys
     }

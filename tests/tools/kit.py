@@ -7,8 +7,6 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
 from leadhand.domain.ids import ROOT, CallId
 from leadhand.errors import StoreError
 from leadhand.processes import Processes, clean_environment
@@ -76,7 +74,7 @@ def using(root: Path, deed: Callable[[Caller], Awaitable[Any]], **caller: Any) -
 
 async def ask(caller: Caller, tool: Tool, args: dict[str, Any]) -> str:
     """Call a tool with arguments as they come from a model."""
-    answer = await tool.handler(caller, msgspec.convert(args, tool.args))
+    answer = await tool.handler(caller, tool.arguments.read(args))
     assert isinstance(answer, str)
     return answer
 

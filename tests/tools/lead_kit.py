@@ -20,6 +20,7 @@ from leadhand.engine.engine import Engine
 from leadhand.folder import Folder
 from leadhand.model import ToolResult, ToolUse
 from leadhand.processes import Processes
+from leadhand.run_blobs import RunBlobs
 from leadhand.stores.codec import NO_SECRETS
 from leadhand.stores.memory import MemoryStore
 from leadhand.tool import Caller, Role, Tool
@@ -27,7 +28,6 @@ from leadhand.tools.call import Toolbox
 from leadhand.tools.gate import gate
 from leadhand.tools.orchestration import orchestration
 from leadhand.tools.work.table import WORK_TOOLS
-from leadhand.wiring import RunBlobs
 from tests.rules.world import manifest
 
 RUN = "a-run"

@@ -278,7 +278,7 @@ def test_a_call_that_is_cancelled_leaves_its_thread_behind_and_goes_at_once(
         began = time.monotonic()
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.05):
-                await made(stuck).handler(caller, made(stuck).args())
+                await made(stuck).handler(caller, made(stuck).arguments.read({}))
         return time.monotonic() - began
 
     assert using(tmp_path, cancelled) < 10

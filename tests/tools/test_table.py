@@ -1,6 +1,5 @@
 """Table: the work tools as models and harnesses see them."""
 
-import msgspec
 import pytest
 
 from leadhand.tool import Tool
@@ -21,10 +20,7 @@ ARGUMENTS = {
 
 
 def test_tools_and_arguments_are_named_as_claude_code_names_them() -> None:
-    named = {
-        tool.name: {field.encode_name for field in msgspec.structs.fields(tool.args)}
-        for tool in WORK_TOOLS
-    }
+    named = {tool.name: set(tool.arguments.names) for tool in WORK_TOOLS}
     assert named == ARGUMENTS
 
 
@@ -35,7 +31,7 @@ def test_only_tools_that_change_something_have_effects() -> None:
 
 @pytest.mark.parametrize("tool", WORK_TOOLS, ids=lambda tool: tool.name)
 def test_every_argument_is_described_and_unknown_ones_are_refused(tool: Tool) -> None:
-    schema = msgspec.json.schema(tool.args)["$defs"][tool.args.__name__]
+    schema = tool.arguments.schema
     assert schema["additionalProperties"] is False
     assert all(field.get("description") for field in schema["properties"].values())
     assert tool.roles == {"lead", "sublead", "worker"}

@@ -208,7 +208,7 @@ def test_what_the_tool_says_of_itself_is_so() -> None:
     tool = web_fetch_tool(lambda: pytest.fail("nothing was asked for"))
     assert (tool.name, tool.effect, tool.category) == ("WebFetch", "reads", "web")
     assert "prompt is accepted and not used" in tool.description
-    schema = json.dumps(msgspec.json.schema(tool.args))
+    schema = json.dumps(tool.arguments.schema)
     assert "Accepted and not used" in schema
 
 

@@ -15,7 +15,7 @@ from leadhand import freeze, model_wiring
 from leadhand.contracts.returns import schema_fault
 from leadhand.domain.manifest import Manifest
 from leadhand.domain.prices import listed
-from leadhand.errors import Fault, ManifestError
+from leadhand.errors import Fault, ManifestError, UsageError
 from leadhand.gateway.pace import PATIENCE_SECS
 from leadhand.load import Found, checks, find, options, prompts, setting
 from leadhand.load.options import Option
@@ -88,6 +88,10 @@ def check(path: Path, set_: Sequence[Option]) -> Checked:
     checks.caps(found)
     if not found.report.faults:
         checks.schemas(found, schema_fault)
+    try:
+        freeze.check_library(found.manifest)
+    except UsageError as error:
+        report.fault_at(("mcp_server",), error.message)
     prompts.lint(found, judge)
     bare = Checked(found, report.faults, report.warnings, report.notes, models)
     if report.faults:

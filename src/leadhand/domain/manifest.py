@@ -40,6 +40,8 @@ PolicyAction = Literal["auto_approve", "auto_reject", "block"]
 ApprovalFallback = Literal["auto_reject", "auto_approve"]
 ApprovalCategory = Literal["tool_use", "plan", "cost"]
 APPROVAL_TTL_SECS = 600
+# How long one call of a tool of an MCP server may take.
+MCP_TIMEOUT_SECS = 60
 # Where the operator is told, what of, and how bad that is, the least first.
 SinkKind = Literal["log", "webhook", "slack", "discord"]
 NoticeEvent = Literal[
@@ -133,6 +135,33 @@ class Notification(Struct, frozen=True, omit_defaults=True):
     path: str = ""
     events: tuple[NoticeEvent, ...] = ()
     severity_min: Severity = "info"
+
+
+class McpServer(Struct, frozen=True, omit_defaults=True):
+    """A server of tools that is not ours, offered to actors.
+
+    command and args: a program that speaks on standard input and output, run in this directory;
+    or url: where it listens. env, headers, url: as they are written: what their `${LEADHAND_...}`
+    stand for is in no log. tools, reads: globs of the server's own names of its tools: those that
+    are offered, and those of them that change nothing. timeout_secs: of one call. agents: names of
+    agents, or roles; empty for all.
+    """
+
+    name: str
+    command: str = ""
+    args: tuple[str, ...] = ()
+    directory: str = ""
+    env: dict[str, str] = {}
+    url: str = ""
+    headers: dict[str, str] = {}
+    tools: tuple[str, ...] = ("*",)
+    reads: tuple[str, ...] = ()
+    timeout_secs: int = MCP_TIMEOUT_SECS
+    agents: tuple[str, ...] = ()
+
+    def serves(self, role: str, agent: str) -> bool:
+        """Whether its tools are offered to an actor."""
+        return not self.agents or role in self.agents or agent in self.agents
 
 
 class Lifecycle(Struct, frozen=True, omit_defaults=True):
@@ -268,6 +297,7 @@ class Manifest(Struct, frozen=True, omit_defaults=True):
     notifications: tuple[Notification, ...] = ()
     lifecycle: Lifecycle = Lifecycle()
     aliases: dict[str, str] = {}
+    mcp_servers: tuple[McpServer, ...] = ()
 
     def mapped(
         self, settings: Callable[[Settings], Settings], model: Callable[[str], str]

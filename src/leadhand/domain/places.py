@@ -51,7 +51,17 @@ def moved_manifest(manifest: Manifest, pairs: Pairs) -> Manifest:
         lambda settings: moved_settings(settings, pairs), lambda model: moved_model(model, pairs)
     )
     status_dir = moved(found.house.status_dir, pairs) if found.house.status_dir else ""
-    return replace(found, house=replace(found.house, status_dir=status_dir))
+    servers = tuple(
+        replace(
+            each,
+            directory=moved(each.directory, pairs),
+            command=moved(each.command, pairs),
+            args=tuple(moved(text, pairs) for text in each.args),
+        )
+        for each in found.mcp_servers
+    )
+    house = replace(found.house, status_dir=status_dir)
+    return replace(found, house=house, mcp_servers=servers)
 
 
 def paths(settings: Iterable[Settings]) -> Iterator[str]:

@@ -3,7 +3,7 @@
 from leadhand.conversation import conversation
 from leadhand.domain.ids import ActorId
 from leadhand.errors import HarnessError
-from leadhand.harness import Means
+from leadhand.harness import Means, Offer
 from leadhand.session import Session
 
 
@@ -17,7 +17,9 @@ class ApiHarness:
         """See `harness.Harness.run`."""
         owner = self.means.owner
         one = owner.run.actors.get(actor)
+        # Before its log is read: that takes time, in which there may be mail.
+        offer = await self.means.foreign.offered(one.role, one.agent) if one else Offer()
         talk = conversation(await owner.history(actor))
         if talk.spawned is None:
             raise HarnessError(f"{actor} was never spawned")
-        await Session(self.means, actor, talk, one.stint if one else 0).run()
+        await Session(self.means, actor, talk, one.stint if one else 0, offer).run()

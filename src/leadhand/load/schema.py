@@ -24,6 +24,7 @@ REQUIRED = {
     "task": ["id", "prompt"],
     "approval_policy": ["action"],
     "notification": ["kind"],
+    "mcp_server": ["name"],
 }
 _NAMED = {"agents": {"pattern": f"^{NAME.pattern}$"}, "providers": {"pattern": f"^{NAME.pattern}$"}}
 

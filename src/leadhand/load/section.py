@@ -25,8 +25,6 @@ NAME_RULE = (
 # A file of nonsense is not answered by a book of faults, nor searched all day for what it meant.
 FAULTS_MAX = 100
 
-NOT_YET = "this version does not have it yet"
-
 _NUMBER = re.compile(r"[+-]?[0-9]{1,9}(\.[0-9]{1,9})?")
 _WHOLE, _USD = "a whole number", "an amount in US dollars"
 _TEXT, _TEXTS = "a text", "an array of texts"
@@ -291,18 +289,14 @@ class Section:
         near = "" if self.report.full else _nearest(word, known)
         return f'Did you mean "{near}"?' if near else ""
 
-    def only(
-        self, known: Collection[str], homes: Mapping[str, str], later: Collection[str] = ()
-    ) -> None:
-        """Note each key that is not known here, or only to later versions.
+    def only(self, known: Collection[str], homes: Mapping[str, str]) -> None:
+        """Note each key that is not known here.
 
         homes: where other keys belong, for the mend.
         """
         self.report.known[self.kind] = tuple(known)
         for key in self.values:
-            if key in later:
-                self.fault(key, message=NOT_YET, mend="Leave it out")
-            elif key not in known:
+            if key not in known:
                 mend = "" if self.report.full else _meant(key, known, homes)
                 self.fault(key, message="unknown key", mend=mend)
 

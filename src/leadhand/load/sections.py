@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from leadhand.domain.manifest import Agent, HouseRules, Lead, Manifest, Settings, Task
 from leadhand.domain.money import NANO, Price, show
-from leadhand.load import contract, notifications, policies, providers, subleads, tasks
+from leadhand.load import contract, mcp_servers, notifications, policies, providers, subleads, tasks
 from leadhand.load import settings as reading
 from leadhand.load.lines import KeyPath
 from leadhand.load.section import ENTRIES_MAX, NAME, NAME_RULE, Section, dotted, shown
@@ -51,9 +51,8 @@ _TOP = (
         "prices",
         "providers",
     ),
-    *("approval_policy", "notification", "lifecycle"),
+    *("approval_policy", "notification", "lifecycle", "mcp_server"),
 )
-_LATER = ("mcp_server",)
 ON_QUOTA = ("park", "fail")
 _WORKTREE_CLEANUP = ("on_success", "always", "never")
 
@@ -72,6 +71,7 @@ _HOMES = (
     | dict.fromkeys(("description",), "[agents.NAME]")
     | dict.fromkeys(("events", "severity_min"), "[[notification]]")
     | dict.fromkeys(notifications.LIFECYCLE_KEYS, "[lifecycle]")
+    | dict.fromkeys(mcp_servers.HOMELESS, "[[mcp_server]]")
 )
 
 
@@ -80,7 +80,7 @@ def manifest(top: Section, base: Path) -> Manifest:
 
     base: the directory that relative paths start from.
     """
-    top.only(_TOP, _HOMES, later=_LATER)
+    top.only(_TOP, _HOMES)
     run, defaults = top.table("run"), top.table("defaults")
     lead = _lead_section(top) if "task" not in top or "lead" in top else None
     house = _house(run, lead or Section(top.report, {}), base)
@@ -103,6 +103,7 @@ def manifest(top: Section, base: Path) -> Manifest:
         notifications=notifications.read(top, base, _HOMES),
         lifecycle=notifications.lifecycle(top.table("lifecycle"), _HOMES),
         aliases=aliases,
+        mcp_servers=mcp_servers.read(top, base, agents, _HOMES),
     )
     # What an alias is of may be another model tomorrow: the run keeps what it is today.
     return whole.mapped(lambda settings: settings.named(aliases), lambda model: model)

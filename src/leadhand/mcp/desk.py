@@ -14,6 +14,7 @@ import msgspec
 from msgspec import Struct, field
 
 from leadhand import reach
+from leadhand.agent import NATIVE
 from leadhand.calling import INTERRUPTED, caller_of, calling
 from leadhand.conversation import conversation, fenced
 from leadhand.domain import commands as c
@@ -92,11 +93,16 @@ class Desk:
         return found
 
     async def _opened(self, actor: ActorId, stint: int) -> Guest:
+        one = self.means.owner.run.live(actor)
+        offer = await self.means.foreign.offered(one.role, one.agent)
         events = await self.means.owner.history(actor)
         spawned = conversation(events).spawned
         if spawned is None:
             raise Settled(f"{actor} was never spawned")
-        tools = self.means.toolbox.offered(spawned.role, spawned.settings.tools or ())
+        settings = spawned.settings
+        own = self.means.toolbox.offered(spawned.role, settings.tools or ())
+        native = NATIVE[settings.harness or "api"]
+        tools = [*(tool for tool in own if tool.name not in native), *offer.tools]
         guest = Guest(caller_of(self.means, spawned), spawned, tools, stint)
         for event in events:
             if isinstance(event, e.ToolReturned):
@@ -180,7 +186,7 @@ class Desk:
             return use
         # Of a spawn, timeout_secs is the worker's.
         name = "timeout_secs" if tool.effect == "reads" else "wait_secs"
-        if name not in tool.args.__struct_encode_fields__:
+        if name not in tool.arguments.names:
             return use
         return ToolUse(use.id, use.name, within(use.args, name, self.patience_secs))
 

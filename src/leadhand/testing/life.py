@@ -22,6 +22,7 @@ from leadhand.harness import Means, Words
 from leadhand.harnesses.api import ApiHarness
 from leadhand.processes import Processes
 from leadhand.refusals import Refused
+from leadhand.run_blobs import RunBlobs
 from leadhand.store import Letter
 from leadhand.stores.codec import NO_SECRETS
 from leadhand.stores.memory import Memory, MemoryStore
@@ -33,7 +34,6 @@ from leadhand.testing.world import World
 from leadhand.tools.call import Toolbox
 from leadhand.tools.gate import gate
 from leadhand.tools.orchestration import orchestration
-from leadhand.wiring import RunBlobs
 
 NOWHERE = Path("/simulated")
 DEATH_MS = 3_600_000

@@ -35,6 +35,10 @@ class Toolbox:
         self._gate, self._after = gate, after
         self._by_name: dict[str, Tool] = {}
         self._schemas: dict[str, ToolSchema] = {}
+        self.add(tools)
+
+    def add(self, tools: Iterable[Tool]) -> None:
+        """Know these too, from now on."""
         for tool in tools:
             for name in (tool.name, *tool.aliases):
                 self._by_name[name] = tool
@@ -110,37 +114,24 @@ def gist(args: dict[str, Any]) -> str:
 
 
 def schema_of(tool: Tool) -> ToolSchema:
-    """A tool as a model sees it; its JSON Schema has no references.
+    """A tool as a model sees it.
 
     Raises RecursionError where a type of its arguments contains itself.
     """
-    (found,), parts = msgspec.json.schema_components([tool.args], ref_template="{name}")
-    found = plain(found, parts)
-    return ToolSchema(tool.name, tool.description, {k: found[k] for k in found if k != "title"})
-
-
-def plain(schema: Any, parts: dict[str, Any]) -> Any:
-    """A schema with what it refers to put in its place."""
-    if isinstance(schema, list):
-        return [plain(each, parts) for each in schema]
-    if not isinstance(schema, dict):
-        return schema
-    if "$ref" in schema:
-        own = {key: value for key, value in schema.items() if key != "$ref"}
-        return plain(parts[schema["$ref"]], parts) | own
-    return {key: plain(value, parts) for key, value in schema.items()}
+    return ToolSchema(tool.name, tool.description, tool.arguments.schema)
 
 
 def parsed(tool: Tool, args: dict[str, Any]) -> Any:
-    """The arguments as the tool's struct. Raises InvalidArguments, which names the field."""
+    """The arguments as the tool's handler takes them. Raises InvalidArguments, which names the
+    field."""
     try:
         _encoder.encode(args)
     except (ValueError, TypeError, RecursionError) as error:
         raise InvalidArguments(f"{tool.name}: {one_line(str(error), 500)}") from error
     try:
-        return msgspec.convert(args, tool.args)
-    except msgspec.ValidationError as error:
-        fields = ", ".join(tool.args.__struct_encode_fields__)
+        return tool.arguments.read(args)
+    except ValueError as error:
+        fields = ", ".join(tool.arguments.names)
         raise InvalidArguments(
             f"{tool.name}: {one_line(str(error), 500)}", f"Its arguments are: {fields}."
         ) from error
@@ -148,7 +139,7 @@ def parsed(tool: Tool, args: dict[str, Any]) -> Any:
 
 def unreadable(tool: Tool, arguments: str) -> InvalidArguments:
     """The refusal of arguments that are not a JSON object: most often the answer was cut."""
-    fields = ", ".join(tool.args.__struct_encode_fields__)
+    fields = ", ".join(tool.arguments.names)
     return InvalidArguments(
         f"{tool.name}: the arguments are not a JSON object, so nothing was run; they end in "
         f"{one_line(arguments[-100:], 100)}",

@@ -105,7 +105,7 @@ def rejected(reason: str, whose: str) -> str:
 
 
 def about(caller: Caller, tool: Tool, args: Any) -> Question:
-    """What a tool call is about, in the terms of policies. args: as its struct."""
+    """What a tool call is about, in the terms of policies. args: as its handler takes them."""
     given = msgspec.to_builtins(args)
     url = given.get("url")
     words = given.get("args")

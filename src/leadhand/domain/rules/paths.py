@@ -40,6 +40,7 @@ def known_paths(run: Run) -> Iterator[str]:
     """The paths that a run works with."""
     if run.manifest is not None:
         yield from places.paths(run.manifest.every_settings())
+        yield from (each.directory for each in run.manifest.mcp_servers if each.directory)
     for actor in run.actors.values():
         yield from places.of(actor.directory, actor.add_dirs, actor.model)
 
