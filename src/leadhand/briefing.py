@@ -105,7 +105,7 @@ def briefing(
     missing: Sequence[str] = (),
 ) -> str:
     """The system prompt of a session. root: where it works, if it has a workspace. missing: which
-    MCP servers are not there, and why."""
+    MCP servers are not there."""
     settings, leads = spawned.settings, spawned.role in LEADS
     names = [tool.name for tool in tools]
     parts = [*leading(spawned, house, names)] if leads else [WORKER]

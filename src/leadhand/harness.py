@@ -123,7 +123,7 @@ class ToolRoad(Protocol):
 
 class Offer(Struct, frozen=True):
     """The tools of other people's servers that an actor is offered. missing: which of the servers
-    are not there, and why."""
+    are not there. No word of theirs is in it."""
 
     tools: tuple[Tool, ...] = ()
     missing: tuple[str, ...] = ()

@@ -303,7 +303,7 @@ class LiveRun:
         from leadhand.mcp.servers import Servers
 
         road = road_to(self.processes, self._environ)
-        return Servers(manifest.mcp_servers, road, toolbox.add)
+        return Servers(manifest.mcp_servers, road, toolbox.add, self.engine.submit)
 
     async def close(self) -> None:
         """Give the run back."""

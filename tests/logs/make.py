@@ -22,6 +22,7 @@ from leadhand.domain.manifest import (
     Approvals,
     Lead,
     Manifest,
+    McpServer,
     Notification,
     Settings,
     Subleads,
@@ -206,6 +207,20 @@ async def with_outside() -> Memory:
     return await lived("outside", asked_of(Settings(model=UNIT)), commands)
 
 
+async def with_servers() -> Memory:
+    """A run that was offered MCP servers, one of which was not there."""
+    commands = (
+        c.RecordServer("tickets", ("mcp__tickets__list",), ("drop: its arguments are no object",)),
+        c.RecordServer("docs", trouble="it did not answer within 30 s"),
+        *ended(),
+    )
+    servers = (
+        McpServer("tickets", "tickets", agents=("lead",)),
+        McpServer("docs", url="https://d"),
+    )
+    return await lived("servers", asked_of(Settings(model=UNIT), mcp_servers=servers), commands)
+
+
 async def with_notices() -> Memory:
     """A run whose operator is reminded, told, told later and not told."""
     sinks = (Notification("webhook", "${LEADHAND_HOOK}"), Notification("log", severity_min="error"))
@@ -233,6 +248,7 @@ SCENES: dict[str, Callable[[], Coroutine[Any, Any, Memory]]] = {
     "ApprovalUsed": with_approvals,
     "ToolBegun": with_outside,
     "NoticeDropped": with_notices,
+    "ServerAsked": with_servers,
 }
 
 

@@ -16,6 +16,7 @@ import anyio
 import mcp_types as types
 from mcp.server import MCPServer
 from mcp.server.lowlevel.server import Server
+from mcp.server.mcpserver.exceptions import ToolError
 from mcp.server.stdio import stdio_server
 
 server = MCPServer("somebody")
@@ -45,7 +46,7 @@ def note(text: str) -> str:
 @server.tool()
 def fail(text: str) -> str:
     """Do not do it."""
-    raise ValueError(f"no: {text}")
+    raise ToolError(f"no: {text}")
 
 
 @server.tool(structured_output=False)
@@ -56,9 +57,9 @@ def crash() -> str:
 
 
 @server.tool(structured_output=False)
-def hang() -> str:
+async def hang() -> str:
     """Never answer, nor anything else."""
-    time.sleep(600)
+    time.sleep(600)  # noqa: ASYNC251 (that is what hangs it)
     return "late"
 
 

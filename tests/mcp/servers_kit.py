@@ -2,15 +2,17 @@
 
 import asyncio
 import os
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import httpx2
+import pytest
 from msgspec import Struct
 
 import leadhand
@@ -18,7 +20,6 @@ from leadhand.api import RunHandle
 from leadhand.model import Request
 from leadhand.models.scripted import Reply, Script
 from leadhand.testing.script import Done, done
-from leadhand.wiring import LiveRun
 
 SERVER = Path(__file__).with_name("foreign_server.py")
 REPORT = """\
@@ -98,7 +99,7 @@ def ran(
     script: Script,
     *,
     environ: Mapping[str, str] | None = None,
-    during: Callable[[LiveRun], Awaitable[None]] | None = None,
+    during: Callable[[RunHandle], Awaitable[None]] | None = None,
 ) -> Seen:
     """A whole run of a manifest with this model. during: what else happens meanwhile."""
     asked: list[Request] = []
@@ -113,15 +114,26 @@ def ran(
             tmp_path / "runs", models={"model": model}, environ=given
         ) as folder:
             run = await folder.dispatch(text, directory=tmp_path)
-            assert run.live is not None
             if during is not None:
-                await during(run.live)
+                await during(run)
             async with asyncio.timeout(90):
                 await run.result()
+            assert run.live is not None
             events = [each.event for each in await run.live.engine.stamped()]
             return Seen(run, asked, events)
 
-    return asyncio.run(story())
+    with pytest.MonkeyPatch.context() as patched:
+        # What a manifest is read with is this process's own.
+        for name, value in (environ or {}).items():
+            patched.setenv(name, value)
+        return asyncio.run(story())
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
 
 
 @contextmanager
@@ -144,6 +156,16 @@ def listening(port: int, *args: str, **env: str) -> Iterator[subprocess.Popen[by
     finally:
         process.kill()
         process.wait()
+
+
+def alive(run_id: str) -> list[str]:
+    """The processes that carry the mark of a run: what each was started as."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            if f"LEADHAND_RUN={run_id}\0".encode() in (path / "environ").read_bytes():
+                found.append((path / "cmdline").read_text(errors="replace"))
+    return found
 
 
 def holding(folder: Path, text: str) -> list[Path]:

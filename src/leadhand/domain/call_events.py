@@ -145,6 +145,18 @@ class RunUnparked(Event, frozen=True):
     """The run goes on."""
 
 
+# --- server
+
+
+class ServerAsked(Event, frozen=True):
+    """An MCP server was asked for its tools; fields as in `RecordServer`."""
+
+    server: str = ""
+    tools: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
+    trouble: str = ""
+
+
 # --- turn
 
 

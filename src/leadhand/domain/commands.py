@@ -24,6 +24,7 @@ from leadhand.domain.run_commands import MapPaths as MapPaths
 from leadhand.domain.run_commands import OwnRun as OwnRun
 from leadhand.domain.run_commands import RecordDelivered as RecordDelivered
 from leadhand.domain.run_commands import RecordHold as RecordHold
+from leadhand.domain.run_commands import RecordServer as RecordServer
 from leadhand.domain.run_commands import RecordUndelivered as RecordUndelivered
 from leadhand.domain.run_commands import RemindApproval as RemindApproval
 from leadhand.domain.run_commands import ReopenRun as ReopenRun
@@ -374,6 +375,7 @@ Command = (
     | CancelRun
     | ReopenRun
     | FinishRun
+    | RecordServer
     | SpawnActor
     | PauseActor
     | ContinueActor

@@ -22,6 +22,7 @@ from leadhand.domain.rules import (
     paths,
     policy,
     run,
+    server,
     spawn,
     steer,
     sublead,
@@ -88,6 +89,8 @@ DECIDE: dict[type, Rule] = {
     c.CancelRun: run.cancel,
     c.ReopenRun: run.reopen,
     c.FinishRun: run.finish,
+    # --- server
+    c.RecordServer: server.record,
     # --- spawn
     c.SpawnActor: spawn.spawn,
     # --- steer

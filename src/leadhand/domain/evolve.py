@@ -26,6 +26,7 @@ from leadhand.domain.rules import (
     policy,
     report,
     run,
+    server,
     spawn,
     task,
     turn,
@@ -127,6 +128,8 @@ EVOLVE: dict[type, tuple[Fold, ...]] = {
         workspace.evolve_reopened,
     ),
     e.RunFinished: (run.evolve_finished, notify.evolve_finished),
+    # --- server
+    e.ServerAsked: (server.evolve_asked,),
     # --- spawn
     e.ActorSpawned: (
         spawn.evolve_spawned,

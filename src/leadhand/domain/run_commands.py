@@ -130,6 +130,19 @@ class FinishRun(Struct, frozen=True, tag=True):
     """Close a run of which every actor has settled."""
 
 
+# --- server
+
+
+class RecordServer(Struct, frozen=True, tag=True):
+    """An MCP server was asked for its tools. tools: their names, as actors have them. left_out:
+    why others are not offered. trouble: why it is not there; empty where it is."""
+
+    server: str
+    tools: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
+    trouble: str = ""
+
+
 # --- task
 
 

@@ -159,7 +159,8 @@ class Run(Struct):
     workers_kept: the root's live ones that a lower max_workers found. moves: paths that were
     mapped. leases, vacant: by key; the vacant ones are free while others wait for them. questions:
     who waits for an answer, by the approval's id; asked: how many ever were. denials: callers
-    that were turned away."""
+    that were turned away. servers: why each MCP server that was asked is not there; empty where it
+    is."""
 
     id: str = ""
     manifest: Manifest | None = None
@@ -206,6 +207,7 @@ class Run(Struct):
     questions: dict[str, tuple[ActorId, CallId]] = field(default_factory=dict)
     asked: int = 0
     denials: int = 0
+    servers: dict[str, str] = field(default_factory=dict)
     outbox: Outbox = field(default_factory=Outbox)
 
     @property

@@ -24,8 +24,12 @@ _encoder = msgspec.json.Encoder()
 async def told(server: str, result: types.CallToolResult, blobs: Blobs) -> str:
     """A result as text; what is no text is kept and described. Raises StoreError."""
     parts = [part async for part in shown(result, blobs)]
-    text = harmless("\n".join(parts)) or NOTHING
-    return FENCE.format(server=server, text=text)
+    return fenced(server, "\n".join(parts))
+
+
+def fenced(server: str, text: str) -> str:
+    """What a server says, with who says it outside of that."""
+    return FENCE.format(server=server, text=harmless(text) or NOTHING)
 
 
 async def shown(result: types.CallToolResult, blobs: Blobs) -> AsyncIterator[str]:

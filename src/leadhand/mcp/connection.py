@@ -19,11 +19,22 @@ CLOSE_SECS = 10.0
 # A server that does not even answer this in time hangs.
 PING_SECS = 5.0
 GONE = "it is gone"
+REFUSED = "it refused to begin"
 T = TypeVar("T")
 
 
 class Lost(LeadhandError):
-    """The server is not there, or is no more."""
+    """The server is not there, or is no more. words: what it said of that itself, which is a
+    stranger's."""
+
+    def __init__(self, message: str, words: str = "") -> None:
+        super().__init__(message)
+        self.words = words
+
+    @property
+    def whole(self) -> str:
+        """All of it, for people."""
+        return self.message + f"; it said last: {self.words}" * bool(self.words)
 
 
 class Connection:
@@ -33,7 +44,7 @@ class Connection:
         self.road = road
         self._opened: asyncio.Future[Client] = asyncio.get_running_loop().create_future()
         self._stop = asyncio.Event()
-        self._why = GONE
+        self._why, self._words = GONE, ""
         self._held = asyncio.create_task(self._hold(), name="mcp server")
 
     @property
@@ -84,8 +95,7 @@ class Connection:
 
     def why_lost(self) -> Lost:
         """What is known of why the server is not there."""
-        said = self.road.last_words()
-        return Lost(self._why + f"; it said last: {said}" * bool(said))
+        return Lost(self._why, self._words or self.road.last_words())
 
     async def _hold(self) -> None:
         waits: list[asyncio.Task[bool]] = []
@@ -99,7 +109,7 @@ class Connection:
                 waits = [asyncio.create_task(each.wait()) for each in (self._stop, self.road.lost)]
                 await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
         except Exception as error:  # noqa: BLE001 (whatever a stranger's server brings about)
-            self._why = reason(error)
+            self._why, self._words = reason(error)
         finally:
             self.road.lost.set()
             for each in waits:
@@ -116,13 +126,17 @@ class Connection:
             await asyncio.wait({self._held}, timeout=CLOSE_SECS)
 
 
-def reason(error: BaseException) -> str:
-    """What went wrong, in words: the first that is behind it."""
+def reason(error: BaseException) -> tuple[str, str]:
+    """What went wrong, and in which words a stranger may have had a hand: the first that is behind
+    it."""
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
-    if isinstance(error, MCPError) and error.code == types.CONNECTION_CLOSED:
-        return GONE
-    return one_line(str(error) or type(error).__name__, WHY_MAX)
+    if isinstance(error, MCPError):
+        told = "" if error.code == types.CONNECTION_CLOSED else error.message
+        return (REFUSED if told else GONE), one_line(told, WHY_MAX)
+    if isinstance(error, LeadhandError | OSError | ValueError):
+        return one_line(str(error) or type(error).__name__, WHY_MAX), ""
+    return f"it cannot be reached ({type(error).__name__})", one_line(str(error), WHY_MAX)
 
 
 def seen(task: "asyncio.Future[Any]") -> None:

@@ -21,6 +21,7 @@ DESCRIPTION_MAX = 4_000
 REMARK_MAX = 1_000
 SCHEMA_BYTES_MAX = 32_768
 DEPTH_MAX = 32
+UNSEEN = ("Cc", "Cf", "Co", "Cs", "Cn", "Zl", "Zp")
 PARTS_MAX = 4_000
 # What providers take for the name of an argument.
 _ARGUMENT = re.compile(r"[A-Za-z0-9_.-]{1,64}")
@@ -83,7 +84,7 @@ def clean(text: str, most: int) -> str:
 
 def visible(char: str) -> bool:
     """Whether a character shows itself, or parts words or lines."""
-    return char in "\n\t" or unicodedata.category(char) not in ("Cc", "Cf", "Co", "Cs", "Cn")
+    return char in "\n\t" or unicodedata.category(char) not in UNSEEN
 
 
 def schema_of(given: Any) -> dict[str, Any]:

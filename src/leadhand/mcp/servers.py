@@ -6,7 +6,7 @@ its tools once in a run of this process.
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from fnmatch import fnmatchcase
 from functools import partial
 from typing import Any
@@ -16,6 +16,7 @@ from mcp.client.session import ClientSession
 from mcp.shared.exceptions import MCPError
 from msgspec import Struct
 
+from leadhand.domain import commands as c
 from leadhand.domain.manifest import McpServer
 from leadhand.domain.text import one_line
 from leadhand.harness import Foreign, Offer
@@ -91,9 +92,12 @@ class Server:
             raise ToolFailed(why) from error
         except Lost as error:
             began = "" if connection is None else "; what the call has done is not known"
-            raise ToolFailed(f"{server} is not there: {error.message}{began}") from error
+            said = answers.fenced(self.spec.name, error.words)
+            why = f"{server} is not there: {error.message}{began}"
+            raise ToolFailed(why + f"; it said last:\n{said}" * bool(error.words)) from error
         except MCPError as error:
-            raise ToolFailed(f"{server} refused: {clean(error.message, WHY_MAX)}") from error
+            said = answers.fenced(self.spec.name, clean(error.message, WHY_MAX))
+            raise ToolFailed(f"{server} refused:\n{said}") from error
         except ValueError as error:
             why = f"{server} gave nothing that is the result of a call"
             raise ToolFailed(why) from error
@@ -151,7 +155,7 @@ class Server:
         except TimeoutError as error:
             raise Lost(f"it did not list its tools within {LIST_SECS:.0f} s") from error
         except (MCPError, ValueError) as error:
-            raise Lost(f"it did not list its tools: {one_line(str(error), WHY_MAX)}") from error
+            raise Lost("it did not list its tools", one_line(str(error), WHY_MAX)) from error
         self._failures = 0
         return self._offered(found)
 
@@ -206,11 +210,13 @@ class Servers(Foreign):
         specs: Iterable[McpServer],
         road: Callable[[McpServer], Road],
         known: Callable[[Iterable[Tool]], None],
+        record: Callable[[c.RecordServer], Awaitable[object]],
     ) -> None:
-        """road: makes a new way to a server. known: is told of tools before they are offered."""
+        """road: makes a new way to a server. known: is told of tools before they are offered.
+        record: keeps what was found."""
         # What the library has to say of a stranger's messages is nobody's terminal's.
         logging.getLogger("mcp").addHandler(logging.NullHandler())
-        self._known = known
+        self._known, self._record = known, record
         self._servers = [Server(each, partial(road, each)) for each in specs]
 
     async def offered(self, role: str, agent: str) -> Offer:
@@ -224,7 +230,10 @@ class Servers(Foreign):
         try:
             found = await server.listed()
         except Lost as error:
-            return Offer(missing=(f"{server.spec.name}: {error.message}",))
+            await self._record(c.RecordServer(server.spec.name, trouble=error.whole))
+            return Offer(missing=(server.spec.name,))
+        names = tuple(tool.name for tool in found.tools)
+        await self._record(c.RecordServer(server.spec.name, names, found.left_out))
         self._known(found.tools)
         return Offer(found.tools)
 

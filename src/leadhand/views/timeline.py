@@ -171,6 +171,15 @@ def chosen(event: e.WorkspaceChosen) -> str:
     return f"works in a worktree on the branch {event.branch} from {event.base[:12]}{lacks}"
 
 
+def asked(event: e.ServerAsked) -> str:
+    """What an MCP server was found to have."""
+    if event.trouble:
+        return f"the MCP server {event.server} is not there: {event.trouble}"
+    whys = "; ".join(event.left_out)
+    left = f"; left out: {whys}" * bool(whys)
+    return f"the MCP server {event.server} has {counted(len(event.tools), 'tool')}{left}"
+
+
 def parked(event: e.RunParked) -> str:
     """Why nothing goes on, and until when."""
     until = f"until {iso(event.until)}" if event.until else "until it is resumed"
@@ -262,6 +271,7 @@ TEXTS: dict[type, Words] = {
     e.CallerDenied: lambda it: (
         f"a caller was turned away{f' ({it.tool})' * bool(it.tool)}: {it.why}"
     ),
+    e.ServerAsked: asked,
     e.RunParked: parked,
     e.RunUnparked: lambda it: "the parked run goes on",
     e.PathsMapped: mapped,

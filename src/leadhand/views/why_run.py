@@ -32,6 +32,11 @@ def whole_run(run: Run, scene: Scene) -> Why:
     if refusals:
         said.append(f"Spawns refused: {refusals}{codes(scene)}.")
     said += untold(run)
+    said += [
+        f"The MCP server {name} was not there when it was asked last: {line(why, 300)}."
+        for name, why in run.servers.items()
+        if why
+    ]
     said.append(f"It has cost {show(run.spent)} of {show(run.house.budget_nanousd)}.")
     return Why("", state, cost_usd=as_usd(run.spent), sentences=tuple(said))
 
