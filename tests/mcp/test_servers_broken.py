@@ -13,6 +13,7 @@ from leadhand.model import Request
 from leadhand.models.scripted import Reply
 from tests.mcp.servers_kit import (
     REPORT,
+    Call,
     alive,
     calling,
     free_port,
@@ -47,12 +48,12 @@ def test_a_server_that_crashes_in_a_call_is_started_again_for_the_next(tmp_path:
 
 
 def test_a_server_that_crashes_again_and_again_is_tried_ever_less_often(tmp_path: Path) -> None:
-    crash = ("mcp__some__crash", {})
-    script = calling(crash, crash, crash, crash)
+    crash: Call = ("mcp__some__crash", {})
+    script = calling(crash, crash, crash, crash, crash)
     began = time.monotonic()
     seen = ran(tmp_path, manifest(program()), script)
-    assert [each.is_error for each in seen.results()] == [True] * 4
-    # Nothing, nothing, one second and two.
+    assert [each.is_error for each in seen.results()] == [True] * 5
+    # It is started anew at once, at once, after one second and after two.
     assert time.monotonic() - began > 3
 
 
@@ -85,7 +86,7 @@ def test_a_call_that_takes_too_long_leaves_the_server_to_others(tmp_path: Path) 
     notes = tmp_path / "notes"
     note = ("mcp__some__note", {"text": "x"})
     text = manifest(program(NOTES=str(notes)) + "\ntimeout_secs = 2")
-    both = [("mcp__some__slow", {"secs": 60}), ("mcp__some__slow", {"secs": 0.1})]
+    both: list[Call] = [("mcp__some__slow", {"secs": 60}), ("mcp__some__slow", {"secs": 0.1})]
     seen = ran(tmp_path, text, calling(note, both, note))
     _, late, quick, _ = seen.results()
     assert late.is_error

@@ -184,7 +184,7 @@ def test_a_hostile_server_has_the_tools_that_fit(tmp_path: Path) -> None:
     assert max(len(each.description) for each in told.values()) < DESCRIPTION_MAX + 100
     (asked,) = seen.of(e.ServerAsked)
     assert len(asked.tools) == 7
-    assert [why.partition(":")[0] for why in asked.left_out] == ["remote", "list"]
+    assert [why.partition(":")[0] for why in asked.left_out] == ["good", "remote", "list"]
     good, spawned, remote, promised = seen.results()
     assert '["good", {"text": "x"}]' in good.text
     assert '["spawn_worker", {"text": "x"}]' in spawned.text

@@ -171,7 +171,7 @@ def chosen(event: e.WorkspaceChosen) -> str:
     return f"works in a worktree on the branch {event.branch} from {event.base[:12]}{lacks}"
 
 
-def asked(event: e.ServerAsked) -> str:
+def server_found(event: e.ServerAsked) -> str:
     """What an MCP server was found to have."""
     if event.trouble:
         return f"the MCP server {event.server} is not there: {event.trouble}"
@@ -271,7 +271,7 @@ TEXTS: dict[type, Words] = {
     e.CallerDenied: lambda it: (
         f"a caller was turned away{f' ({it.tool})' * bool(it.tool)}: {it.why}"
     ),
-    e.ServerAsked: asked,
+    e.ServerAsked: server_found,
     e.RunParked: parked,
     e.RunUnparked: lambda it: "the parked run goes on",
     e.PathsMapped: mapped,
