@@ -93,8 +93,12 @@ def test_the_python_of_a_document_runs(path: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", EVERY)
-def test_the_toml_of_a_document_is_a_manifest_without_faults(path: Path, tmp_path: Path) -> None:
+def test_the_toml_of_a_document_is_a_manifest_without_faults(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for block in blocks_of(path, "toml"):
+        for name in re.findall(r"\$\{(LEADHAND_\w+)\}", block.text):
+            monkeypatch.setenv(name, "https://example.com/as-the-operator-has-set-it")
         parse(whole(block.text), block.where, tmp_path)
 
 

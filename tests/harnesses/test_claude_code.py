@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from leadhand.domain.manifest import (
     HarnessName,
     HouseRules,
     Manifest,
+    McpServer,
 )
 from leadhand.model import Request
 from leadhand.testing.model_server import model_server
@@ -35,6 +37,7 @@ from tests.harnesses.contract_kit import (
     resumed,
     staged,
 )
+from tests.mcp.servers_kit import SERVER
 
 HARNESSES: tuple[HarnessName, ...] = ("api", "claude-code")
 Acts = Callable[[Stage, Path], Awaitable[None]]
@@ -371,6 +374,30 @@ def test_claude_code_leads_a_worker_of_each_kind(tmp_path: Path, work: Path) -> 
         assert stage.run.spent == sum(each.cost for each in turns)
 
     play(tmp_path, manifest, acts)
+
+
+def test_it_has_each_tool_once_and_those_of_other_peoples_servers(
+    harness: HarnessName, tmp_path: Path, work: Path
+) -> None:
+    say = Speech(harness)
+    steps = [Step(calls=(say.ours("mcp__some__echo", text="hi"),)), Step(text="done")]
+    server = McpServer("some", command=sys.executable, args=(str(SERVER),))
+    manifest = asked(harness, work, with_script("Do it.", steps), tools=("Read", "Bash", "Git"))
+
+    async def acts(stage: Stage, work: Path) -> None:
+        stage.server.keep_bodies()
+        assert await stage.over()
+        (result,) = of_kind(await stage.events(W1), e.ToolReturned)
+        assert "you said hi" in result.content
+        told = [
+            [tool["name"].removeprefix("mcp__leadhand__") for tool in body.get("tools", ())]
+            for body in stage.server.bodies
+        ]
+        names = next(each for each in told if "report" in each)
+        assert {"Read", "Bash", "Git", "report", "mcp__some__echo"} <= set(names)
+        assert len(names) == len(set(names))
+
+    play(tmp_path, replace(manifest, mcp_servers=(server,)), acts)
 
 
 def test_no_key_reaches_its_environment_or_a_file_of_the_run(tmp_path: Path, work: Path) -> None:

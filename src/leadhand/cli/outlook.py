@@ -32,6 +32,9 @@ def page(seen: Forecast) -> Iterator[str]:
     for each in (*seen.workers, *([seen.divided.part] if seen.divided else [])):
         if each.refused:
             yield faint(f"no {line(each.name)} can be spawned: {each.refused}")
+    for served in seen.servers:
+        whose = ", ".join(served.whose) or "everybody"
+        yield faint(f"the tools of the MCP server {served.name} are offered to {whose}")
     yield ""
     yield heading("At worst")
     yield from table([*costs(seen), *times(seen)], indent="  ")
@@ -66,7 +69,7 @@ def actor(part: Part, mark: str) -> tuple[str, ...]:
     held = "envelope" if part.envelope else "estimate"
     return (
         f"{mark}{line(part.name)}",
-        model_name(part.model),
+        model_name(part.model) + f" by {part.harness}" * (part.harness != "api"),
         ", ".join(part.tools) or "no work tools",
         counted(part.turns_max, "turn"),
         minutes(part.timeout_secs),
@@ -140,6 +143,9 @@ def as_json(seen: Forecast) -> dict[str, Any]:
         "waits": [
             {"what": each.what, "timeout_secs": each.secs, "then": each.then} for each in seen.waits
         ],
+        "mcp_servers": [
+            {"name": each.name, "agents": list(each.whose) or None} for each in seen.servers
+        ],
         "models": [
             {"model": each.model, "price": LOCAL}
             if each.local
@@ -169,6 +175,7 @@ def part_json(part: Part) -> dict[str, Any]:
         "name": part.name,
         "agent": part.agent or None,
         "model": part.model,
+        "harness": part.harness,
         "tools": part.tools,
         "directory": part.directory or None,
         "max_turns": part.turns_max,

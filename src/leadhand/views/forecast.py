@@ -52,6 +52,7 @@ class Part(Struct, frozen=True):
     holds: int = 0
     envelope: bool = False
     refused: str = ""
+    harness: str = "api"
 
 
 class Divided(Struct, frozen=True):
@@ -84,6 +85,13 @@ class Rate(Struct, frozen=True):
     local: bool
 
 
+class Served(Struct, frozen=True):
+    """An MCP server whose tools are offered. whose: roles and agents; empty for everybody."""
+
+    name: str
+    whose: tuple[str, ...]
+
+
 class Forecast(Struct, frozen=True):
     """A run before it begins. Money in nano-dollars.
 
@@ -106,6 +114,7 @@ class Forecast(Struct, frozen=True):
     trouble: str = ""
     mend: str = ""
     divided: Divided | None = None
+    servers: tuple[Served, ...] = ()
 
 
 def forecast(
@@ -145,6 +154,7 @@ def forecast(
         parks=parks(manifest),
         waits=tuple(waits(manifest, [*workers, *([below.part] if below else [])], limits_secs)),
         rates=tuple(Rate(each, price_of(manifest, each), each in local) for each in models),
+        servers=tuple(Served(each.name, each.agents) for each in manifest.mcp_servers),
         trouble=trouble,
         mend=mend,
         divided=below,
@@ -175,6 +185,7 @@ def of_tasks(
         parks=parks(manifest),
         waits=tuple(waits(manifest, workers, limits_secs)),
         rates=tuple(Rate(each, price_of(manifest, each), each in local) for each in models),
+        servers=tuple(Served(each.name, each.agents) for each in manifest.mcp_servers),
     )
 
 
@@ -226,6 +237,7 @@ def part(spawned: e.ActorSpawned) -> Part:
         timeout_secs=settings.timeout_secs or 0,
         holds=spawned.envelope or spawned.estimate,
         envelope=spawned.envelope is not None,
+        harness=settings.harness or "api",
     )
 
 
@@ -341,4 +353,7 @@ def waits(manifest: Manifest, workers: list[Part], limits_secs: int) -> Iterator
         "its answer is made shorter, or it is refused",
     )
     ends = "the actor fails" if house.on_quota == "fail" else "the run is parked"
+    for server in manifest.mcp_servers:
+        what = f"a call of the MCP server {server.name}"
+        yield Bound(what, server.timeout_secs, "it fails, and the actor is told")
     yield Bound("a call, for a provider's limits", limits_secs, f"the call fails, or {ends}")
