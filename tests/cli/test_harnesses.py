@@ -1,13 +1,17 @@
 """Harnesses: a manifest may give sessions to Claude Code, and what cannot be is said before."""
 
+import json
 import os
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 
+from leadhand.stores.sqlite import find_runs
 from leadhand.testing.step import Step, from_prompt, with_script
 from tests.gateway.kit import environ, served
-from tests.harnesses.contract_kit import REPORT
+from tests.harnesses.contract_kit import REPORT, marked
 
 MANIFEST = """
 [run]
@@ -68,3 +72,45 @@ def test_a_whole_run_of_claude_code_from_the_command_line(tmp_path: Path) -> Non
     assert ended.returncode == 0, ended.stdout + ended.stderr
     assert {each.actor for each in server.seen} == {"root", "root/W1"}
     assert "STATUS: success" in ended.stdout
+
+
+def test_a_killed_run_of_claude_code_is_resumed_and_repeats_no_spawn(tmp_path: Path) -> None:
+    busy = f"touch {tmp_path}/busy; while [ ! -e {tmp_path}/go ]; do sleep 0.05; done"
+    shell = ("Bash", {"command": busy, "description": "Wait."})
+    # What was cut off leaves an answer of its own in a conversation, which a script counts.
+    worker = with_script("Do it.", [Step(calls=(shell,)), *[Step(text="went on")] * 3])
+    spawn = ("mcp__leadhand__spawn_worker", {"prompt": worker})
+    wait = Step(calls=(("mcp__leadhand__wait_actor", {"worker_id": "root/W1"}),))
+    steps = [Step(calls=(spawn,)), *[wait] * 4, *[Step(text=REPORT)] * 4]
+    text = MANIFEST.format(
+        lead="claude-code", model="claude-haiku-4-5", prompt=with_script("Lead.", steps)
+    )
+    (tmp_path / "m.toml").write_text(text)
+    with served(from_prompt) as server:
+        env = os.environ | environ(server) | {"LEADHAND_RUN_DIR": str(tmp_path / "runs")}
+        words = [sys.executable, "-m", "leadhand", "dispatch", "m.toml"]
+        dispatch = subprocess.Popen(words, cwd=tmp_path, env=env, stdout=subprocess.DEVNULL)
+        until((tmp_path / "busy").exists)
+        (run_id,) = find_runs(tmp_path / "runs")
+        assert marked(f"LEADHAND_RUN={run_id}")
+        dispatch.kill()
+        dispatch.wait()
+        until(lambda: not marked(f"LEADHAND_RUN={run_id}"))
+        (tmp_path / "go").touch()
+        ended = leadhand(tmp_path, "resume", run_id, env=environ(server))
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    lines = (tmp_path / "runs" / run_id / "summary.jsonl").read_text().splitlines()
+    worker_record, lead_record = map(json.loads, lines)
+    assert (worker_record["task_id"], lead_record["task_id"]) == ("root/W1", "root")
+    assert (worker_record["harness"], worker_record["status"]) == ("claude-code", "Success")
+    assert worker_record["final_message_preview"] == "went on"
+    assert not marked(f"LEADHAND_RUN={run_id}")
+
+
+def until(what: Callable[[], object]) -> None:
+    """Wait until something is so."""
+    for _ in range(1_200):
+        if what():
+            return
+        time.sleep(0.05)
+    raise AssertionError("it has never become so")

@@ -113,7 +113,7 @@ def task_record(
         ended_at=iso(record.ended_wall_ms),
         duration_ms=record.duration_ms,
         model=record.model,
-        harness="api",
+        harness=record.settings.harness or "api",
         token_usage=tokens(record.usage),
         cost_usd=as_usd(record.spent),
         worktree_path=str(folder.worktree(record.id)) if there else None,
