@@ -233,7 +233,7 @@ def test_what_a_child_left_is_killed_when_it_exits_by_itself(tmp_path: Path) -> 
 STUBBORN = [
     "trap '' TERM INT HUP; echo up; while :; do sleep 1; done",
     "trap '' TERM; setsid bash -c 'trap \"\" TERM; sleep 60' & echo up; sleep 60; sleep 60",
-    "(setsid bash -c 'setsid sleep 60 & exit' &); echo up; trap '' TERM; while :; do sleep 1; done",
+    "(setsid bash -c 'setsid sleep 60 & exit' &); trap '' TERM; echo up; while :; do sleep 1; done",
 ]
 
 
