@@ -100,6 +100,10 @@ class Agent(Protocol):
         """For how long nothing has been heard of it."""
         ...
 
+    def resident_mb(self) -> int:
+        """The memory that its process takes, with all that it started; 0 where there is none."""
+        ...
+
     async def close(self) -> None:
         """End the process; nothing is left of it."""
         ...

@@ -1,6 +1,7 @@
 """Agent session: drives a coding agent: what it is told first, its mail, the ends of its turns."""
 
 import asyncio
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -22,6 +23,7 @@ from leadhand.conversation import (
 from leadhand.domain import commands as c
 from leadhand.domain import events as e
 from leadhand.domain.ids import as_file_name
+from leadhand.domain.rules import start
 from leadhand.domain.rules.pause import frozen
 from leadhand.domain.rules.turn import has_reported
 from leadhand.domain.state import Actor
@@ -30,10 +32,15 @@ from leadhand.errors import HarnessError, ModelError
 from leadhand.harness import Door, Doors, Means, Offer
 from leadhand.model import wire_name
 from leadhand.refusals import BudgetExceeded, Refused
+from leadhand.room import NoRoom, Rooms, Wanted
 from leadhand.tool import Caller, Tool
 
 # How often an agent is looked at that nobody has anything to tell.
-LOOK_SECS = 5.0
+LOOK_SECS = 1.0
+# An agent that is silent for so long, while no model and no tool keeps it, is asked to go on; one
+# that is silent as long again is started anew.
+IDLE_SECS = 300.0
+SILENT = "You have been silent for a while: go on with your task, or give your final answer."
 # Characters of each part of a conversation that its agent has lost, and of all of it.
 LOST_PART_MAX, LOST_MAX = 2_000, 60_000
 RESUMED = (
@@ -52,13 +59,16 @@ HandsOf = Callable[[Caller, tuple[str, ...], Path], Hands]
 
 
 class Kit(Struct, frozen=True):
-    """What all sessions of one kind of agent are driven with. homes: where each has a folder."""
+    """What all sessions of one kind of agent are driven with. homes: where each has a folder.
+    expected_mb: what a process is expected to take of memory."""
 
     means: Means
     doors: Doors
     make: Make
     hands: HandsOf
     homes: Path
+    rooms: Rooms
+    expected_mb: int
 
 
 class AgentSession:
@@ -72,6 +82,8 @@ class AgentSession:
         self.owner = kit.means.owner
         # What an earlier session was doing when it was cut off.
         self.cut: list[str] = []
+        # When something kept it last, and whether it was asked to go on since.
+        self.kept_at, self.nudged = time.monotonic(), False
 
     def live(self) -> Actor | None:
         """The actor, while it is to go on in this stint."""
@@ -80,6 +92,24 @@ class AgentSession:
     async def run(self) -> None:
         """Turn after turn until the actor settles, or is to halt. Raises HarnessError."""
         await self.close_tools()
+        house, expected_mb = self.owner.run.house, self.kit.expected_mb
+        wanted = Wanted(expected_mb, house.min_free_memory_mb, house.max_agent_processes)
+        try:
+            async with self.kit.rooms.place(
+                self.actor, wanted, start.START_SECS, self.held
+            ) as ready:
+                await self.owner.submit(c.RecordStartHeld(self.actor))
+                await self.started(ready)
+        except NoRoom as error:
+            await self.exit("failed", error=str(error))
+
+    async def held(self, why: str) -> None:
+        """Tell what the start waits for."""
+        until = self.owner.now().run_ms + start.START_SECS * 1000
+        await self.owner.submit(c.RecordStartHeld(self.actor, why, until))
+
+    async def started(self, ready: Callable[[], None]) -> None:
+        """Start the agent, and work until it is over. ready: told once it has started."""
         door = await self.kit.doors.open(self.actor)
         try:
             caller = caller_of(self.kit.means, self.spawned)
@@ -88,6 +118,7 @@ class AgentSession:
             agent = self.kit.make(self.kit.means.processes, place, hands)
             try:
                 await self.open(agent)
+                ready()
                 await self.work(agent)
             finally:
                 await agent.close()
@@ -182,6 +213,7 @@ class AgentSession:
                         mail = await self.mail()
                         await self.tell(agent, [fenced(each) for each in mail], mail)
                     await self.wait(turn, changed)
+                    await self.look(agent, actor)
         except HarnessError:
             # An agent may end its process where its next call was refused for good.
             if not isinstance(self.kit.doors.trouble(self.actor), Refused):
@@ -200,6 +232,26 @@ class AgentSession:
             )
         finally:
             change.cancel()
+
+    async def look(self, agent: Agent, actor: Actor) -> None:
+        """End an agent that takes too much memory; wake one that is silent for nothing, or start
+        it anew. Raises HarnessError."""
+        most = self.spawned.settings.max_rss_mb
+        if most is not None and (taken := agent.resident_mb()) > most:
+            error = f"its agent took {taken:,} MB of memory, and max_rss_mb is {most:,}"
+            await self.exit("failed", error=error)
+            return
+        now = time.monotonic()
+        if actor.call or actor.tools or actor.deferral or frozen(actor):
+            self.kept_at = now
+        silent = min(agent.quiet_secs(), now - self.kept_at)
+        if silent < IDLE_SECS:
+            self.nudged = False
+        elif not self.nudged:
+            self.nudged = True
+            await agent.say(SILENT)
+        elif silent >= 2 * IDLE_SECS:
+            raise HarnessError(f"the agent was silent for {silent:.0f} s")
 
     async def mail(self) -> list[e.MessageSent]:
         """The messages that the actor has not been given."""

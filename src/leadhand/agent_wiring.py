@@ -1,5 +1,7 @@
 """Agent wiring: the only file that knows all the coding agents, and what each is given."""
 
+import threading
+from functools import cache
 from pathlib import Path
 
 from msgspec.structs import replace
@@ -16,10 +18,13 @@ from leadhand.harnesses.agents import AgentHarness
 from leadhand.mcp.desk import Desk
 from leadhand.mcp.http import HttpDoors
 from leadhand.refusals import Refused
+from leadhand.room import Rooms, free_mb
 from leadhand.tool import After, Caller
 from leadhand.tools.gate import gate
 from leadhand.tools.native import Natives
 
+# What the process of an agent takes of memory, in MB, as it was seen to.
+EXPECTED_MB: dict[HarnessName, int] = {"claude-code": 300}
 NO_CLAUDE = "Claude Code takes its SDK: pip install 'leadhand[claude]'"
 
 
@@ -53,7 +58,19 @@ def agent_harness(
         natives = Natives(means, caller, tools, gate(means.owner), after, home)
         return natives.hands(desk.call)
 
-    return AgentHarness(Kit(means, doors, maker(name), hands, folder.agents))
+    made = maker(name)
+    kit = Kit(means, doors, made, hands, folder.agents, rooms(), EXPECTED_MB[name])
+    return AgentHarness(kit)
+
+
+def rooms() -> Rooms:
+    """The room of this machine; each thread's event loop sees it by itself, as `governor` does."""
+    return _rooms_of(threading.get_ident())
+
+
+@cache
+def _rooms_of(thread: int) -> Rooms:
+    return Rooms(free_mb)
 
 
 def maker(name: HarnessName) -> Make:

@@ -87,6 +87,7 @@ def test_the_widest_settings_leave_open_only_what_has_no_default() -> None:
         "use_worktree",
         "branch",
         "models",
+        "max_rss_mb",
     ]
 
 

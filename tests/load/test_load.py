@@ -241,6 +241,8 @@ def test_every_key_arrives_where_it_belongs(base: Path) -> None:
         worktree_cleanup="never",
         dump_shared_store=True,
         max_output_tokens=8_000,
+        max_agent_processes=3,
+        min_free_memory_mb=100,
     )
     assert loaded.manifest.aliases == {"fast": "claude-haiku-4-5"}
     assert general == Settings(
@@ -257,6 +259,7 @@ def test_every_key_arrives_where_it_belongs(base: Path) -> None:
         max_turns=20,
         max_tokens=4096,
         compact_above_tokens=90_000,
+        max_rss_mb=900,
         budget_nanousd=NANO // 5,
         use_worktree=False,
         models=("claude-haiku-4-5", "claude-opus-4-5"),

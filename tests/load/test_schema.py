@@ -132,4 +132,4 @@ def test_the_example_says_the_defaults_that_hold() -> None:
     bare = parse(text + 'model = "m"\n', "m.toml", Path("/")).manifest
     full = parse(example(), "m.toml", Path("/")).manifest
     # What there is no default for is in the example all the same.
-    assert replace(full.house, status_dir="") == bare.house
+    assert replace(full.house, status_dir="", max_agent_processes=None) == bare.house

@@ -221,6 +221,16 @@ async def with_servers() -> Memory:
     return await lived("servers", asked_of(Settings(model=UNIT), mcp_servers=servers), commands)
 
 
+async def with_starts() -> Memory:
+    """A run whose lead's process waits to start, and does no more."""
+    commands = (
+        c.RecordStartHeld(ROOT, "memory: 3 MB are free", 900_000),
+        c.RecordStartHeld(ROOT),
+        *ended(),
+    )
+    return await lived("starts", asked_of(Settings(model=UNIT)), commands)
+
+
 async def with_notices() -> Memory:
     """A run whose operator is reminded, told, told later and not told."""
     sinks = (Notification("webhook", "${LEADHAND_HOOK}"), Notification("log", severity_min="error"))
@@ -249,6 +259,7 @@ SCENES: dict[str, Callable[[], Coroutine[Any, Any, Memory]]] = {
     "ToolBegun": with_outside,
     "NoticeDropped": with_notices,
     "ServerAsked": with_servers,
+    "StartHeld": with_starts,
 }
 
 

@@ -215,8 +215,9 @@ class Actor(Struct):
     had taken when its conversation was compacted last. unfinished: answers in a row that were no
     end. leases: the keys of those it holds. max_workers, read_down,
     env: of a sub-lead, as in `ActorSpawned`. workers_live: its own. subleads_spawned: ever.
-    halting: why its session is to be stopped before anything else of it starts. denied: who said no
-    to its last question. plan: globs of what its approved plan writes, below its directory."""
+    held: what its session's process waits for before it starts. halting: why its session is to be
+    stopped before anything else of it starts. denied: who said no to its last question. plan: globs
+    of what its approved plan writes, below its directory."""
 
     id: ActorId
     parent: ActorId
@@ -281,6 +282,9 @@ class Actor(Struct):
     subleads_spawned: int = 0
     read_down: bool = False
     env: dict[str, str] = {}
+    held: str = ""
+    held_since: int = 0
+    held_until: int = 0
 
     def may_wait_until(self, now_ms: int, secs: int | None) -> int:
         """Until when (run_ms) a wait of so many seconds lasts; its own time is the longest."""

@@ -157,6 +157,16 @@ class ServerAsked(Event, frozen=True):
     trouble: str = ""
 
 
+# --- start
+
+
+class StartHeld(Event, frozen=True):
+    """A session's process waits to start, or does no more; fields as in `RecordStartHeld`."""
+
+    why: str = ""
+    until: int = 0
+
+
 # --- turn
 
 

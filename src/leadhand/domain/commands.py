@@ -25,6 +25,7 @@ from leadhand.domain.run_commands import OwnRun as OwnRun
 from leadhand.domain.run_commands import RecordDelivered as RecordDelivered
 from leadhand.domain.run_commands import RecordHold as RecordHold
 from leadhand.domain.run_commands import RecordServer as RecordServer
+from leadhand.domain.run_commands import RecordStartHeld as RecordStartHeld
 from leadhand.domain.run_commands import RecordUndelivered as RecordUndelivered
 from leadhand.domain.run_commands import RemindApproval as RemindApproval
 from leadhand.domain.run_commands import ReopenRun as ReopenRun
@@ -376,6 +377,7 @@ Command = (
     | ReopenRun
     | FinishRun
     | RecordServer
+    | RecordStartHeld
     | SpawnActor
     | PauseActor
     | ContinueActor

@@ -24,6 +24,7 @@ from leadhand.domain.rules import (
     run,
     server,
     spawn,
+    start,
     steer,
     sublead,
     task,
@@ -93,6 +94,8 @@ DECIDE: dict[type, Rule] = {
     c.RecordServer: server.record,
     # --- spawn
     c.SpawnActor: spawn.spawn,
+    # --- start
+    c.RecordStartHeld: start.record,
     # --- steer
     c.PauseActor: steer.pause,
     c.ContinueActor: steer.continue_,

@@ -22,6 +22,7 @@ from leadhand.domain.call_events import MailDelivered as MailDelivered
 from leadhand.domain.call_events import RunParked as RunParked
 from leadhand.domain.call_events import RunUnparked as RunUnparked
 from leadhand.domain.call_events import ServerAsked as ServerAsked
+from leadhand.domain.call_events import StartHeld as StartHeld
 from leadhand.domain.call_events import ToolBegun as ToolBegun
 from leadhand.domain.call_events import ToolLate as ToolLate
 from leadhand.domain.call_events import ToolReturned as ToolReturned

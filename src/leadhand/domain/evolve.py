@@ -28,6 +28,7 @@ from leadhand.domain.rules import (
     run,
     server,
     spawn,
+    start,
     task,
     turn,
     wait,
@@ -137,6 +138,8 @@ EVOLVE: dict[type, tuple[Fold, ...]] = {
         task.evolve_spawned,
         workspace.evolve_spawned,
     ),
+    # --- start
+    e.StartHeld: (start.evolve_held,),
     # --- task
     e.TaskHeld: (task.evolve_held,),
     e.TaskSkipped: (task.evolve_skipped,),

@@ -70,7 +70,8 @@ class HouseRules(Struct, frozen=True):
     nothing would be lost. dump_shared_store: the run ends by writing its store to a file.
     status_dir: where workers leave their status files; empty where only those do that have no tool
     for it, in the run's folder. max_output_tokens: the most that one answer of a coding
-    agent may be.
+    agent may be. max_agent_processes: of coding agents at a time; None for as many as there is
+    memory for. min_free_memory_mb: what is to stay free when one starts.
     """
 
     max_workers: int = 4
@@ -85,6 +86,8 @@ class HouseRules(Struct, frozen=True):
     dump_shared_store: bool = False
     status_dir: str = ""
     max_output_tokens: int = 16_384
+    max_agent_processes: int | None = None
+    min_free_memory_mb: int = 512
 
 
 class ApprovalPolicy(Struct, frozen=True, omit_defaults=True):
@@ -178,7 +181,8 @@ class Settings(Struct, frozen=True, omit_defaults=True):
     harness: what runs its session; None is `api`. tools: the work tools it may use. max_tokens:
     the most one answer may be. allow_hosts: hosts that it may fetch from though they are not
     public, as `hosts.permit` reads them. models: beside its own, those that the coding agent which
-    runs it may ask for. compact_above_tokens: a conversation longer than this is summarized.
+    runs it may ask for. max_rss_mb: what its agent's
+    process may take of memory. compact_above_tokens: a conversation longer than this is summarized.
     use_worktree: it works in a git worktree of its own, made from the directory, on this branch or
     one named after it.
     """
@@ -200,6 +204,7 @@ class Settings(Struct, frozen=True, omit_defaults=True):
     use_worktree: bool | None = None
     branch: str | None = None
     models: tuple[str, ...] | None = None
+    max_rss_mb: int | None = None
 
     def named(self, aliases: Mapping[str, str]) -> "Settings":
         """The settings with models by their own names."""

@@ -143,6 +143,18 @@ class RecordServer(Struct, frozen=True, tag=True):
     trouble: str = ""
 
 
+# --- start
+
+
+class RecordStartHeld(Struct, frozen=True, tag=True):
+    """A session's process cannot start yet. why: what it waits for; empty once it does no more.
+    until: how long it would (run_ms)."""
+
+    actor: ActorId
+    why: str = ""
+    until: int = 0
+
+
 # --- task
 
 

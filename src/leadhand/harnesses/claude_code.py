@@ -21,13 +21,14 @@ from leadhand.agent import Ended, EndKind, Hands, Place
 from leadhand.child import Child
 from leadhand.errors import HarnessError
 from leadhand.processes import Processes
+from leadhand.room import resident_mb
 
 SERVER = "leadhand"
 TOKEN_NAME = "LEADHAND_TOKEN"  # noqa: S105 (the name of a variable)
 # An operator may take this long to answer, and a provider to be there again.
 PATIENCE_SECS = 30 * 24 * 3600
 END_SECS = 5.0
-CLOSE_SECS = 5.0
+CLOSE_SECS = 20.0
 ERRORS_MAX = 2_000
 # Where our levels of effort have no name there.
 EFFORTS = {"none": "low", "minimal": "low"}
@@ -171,6 +172,10 @@ class ClaudeCode:
     def quiet_secs(self) -> float:
         """See `agent.Agent.quiet_secs`."""
         return time.monotonic() - self._heard_at
+
+    def resident_mb(self) -> int:
+        """See `agent.Agent.resident_mb`."""
+        return self._pipe.resident_mb() if self._pipe is not None else 0
 
     async def close(self) -> None:
         """See `agent.Agent.close`."""
@@ -325,6 +330,10 @@ class Pipe(sdk.Transport):
         """See `claude_agent_sdk.Transport`."""
         if self._child is not None:
             self._child.close_stdin()
+
+    def resident_mb(self) -> int:
+        """See `agent.Agent.resident_mb`."""
+        return resident_mb(self._child.pid) if self.is_ready() and self._child else 0
 
     def said(self) -> str:
         """The last that it wrote to stderr, and how it ended."""

@@ -26,6 +26,8 @@ _RUN = (
     *(*_HOUSE, "grace_secs", "on_quota", "max_parallel_tasks", "halt_on_failure"),
     *(
         "max_output_tokens",
+        "max_agent_processes",
+        "min_free_memory_mb",
         "timeout_secs",
         "max_turns",
         "worktree_cleanup",
@@ -151,6 +153,8 @@ def _house(run: Section, lead: Section, base: Path) -> HouseRules:
         "dump_shared_store": run.flag("dump_shared_store"),
         "status_dir": reading.place(run, "status_dir", base),
         "max_output_tokens": run.whole("max_output_tokens", 1, reading.TOKENS_MAX),
+        "max_agent_processes": run.whole("max_agent_processes", 1, reading.WORKERS_MAX),
+        "min_free_memory_mb": run.whole("min_free_memory_mb", 0, reading.MEMORY_MAX_MB),
     }
     if given["budget_nanousd"] is None and ("budget_usd" in run or "budget_usd" in lead):
         # It has a fault of its own; no worker's budget is then held against the default.

@@ -14,12 +14,13 @@ from leadhand.load.variables import check, filled
 # The keys that read() reads; timeouts and budgets mean different things to leads and workers.
 KEYS = (
     *("model", "harness", "effort", "system", "tools", "directory", "add_dirs", "env"),
-    *("allow_hosts", "max_turns", "max_tokens", "compact_above_tokens", "models"),
+    *("allow_hosts", "max_turns", "max_tokens", "compact_above_tokens", "models", "max_rss_mb"),
 )
 TURNS_MAX = 10_000
 WORKERS_MAX = 1_000
 TIMEOUT_MAX_SECS = 30 * 24 * 3600
 TOKENS_MAX = 1_000_000
+MEMORY_MAX_MB = 16 * 1024 * 1024
 # Below that a summary and the prompt alone might be longer.
 COMPACT_MIN = 4_000
 EFFORTS: tuple[Effort, ...] = get_args(Effort)
@@ -51,6 +52,7 @@ def read(section: Section, base: Path, siblings: Collection[str]) -> Settings:
         max_turns=section.whole("max_turns", 1, TURNS_MAX),
         max_tokens=section.whole("max_tokens", 1, TOKENS_MAX),
         compact_above_tokens=section.whole("compact_above_tokens", COMPACT_MIN, TOKENS_MAX),
+        max_rss_mb=section.whole("max_rss_mb", 1, MEMORY_MAX_MB),
         models=_models(section),
     )
 

@@ -23,6 +23,7 @@ from leadhand.domain.money import NANO, Price, bound, show
 from leadhand.domain.prices import price_of
 from leadhand.domain.rules import pace
 from leadhand.domain.rules.spawn import task_worker
+from leadhand.domain.rules.start import START_SECS
 from leadhand.domain.rules.task import laid_out, release
 from leadhand.domain.state import Run
 from leadhand.refusals import Refused
@@ -312,6 +313,11 @@ def divided(run: Run, manifest: Manifest) -> Divided | None:
     )
 
 
+def led_by(manifest: Manifest) -> str:
+    """What runs the lead's session."""
+    return manifest.lead.settings.harness or manifest.defaults.harness or "api"
+
+
 def parks(manifest: Manifest) -> str:
     """What an exhausted quota adds to the time of the run."""
     if manifest.house.on_quota == "fail":
@@ -353,6 +359,9 @@ def waits(manifest: Manifest, workers: list[Part], limits_secs: int) -> Iterator
         "its answer is made shorter, or it is refused",
     )
     ends = "the actor fails" if house.on_quota == "fail" else "the run is parked"
+    if any(each.harness != "api" for each in workers) or led_by(manifest) != "api":
+        then = "it fails, and says what there was too little of"
+        yield Bound("a coding agent, for room on this machine", START_SECS, then)
     for server in manifest.mcp_servers:
         what = f"a call of the MCP server {server.name}"
         yield Bound(what, server.timeout_secs, "it fails, and the actor is told")

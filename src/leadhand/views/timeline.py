@@ -272,6 +272,7 @@ TEXTS: dict[type, Words] = {
         f"a caller was turned away{f' ({it.tool})' * bool(it.tool)}: {it.why}"
     ),
     e.ServerAsked: server_found,
+    e.StartHeld: lambda it: f"its start waits for {it.why}" if it.why else "it may start",
     e.RunParked: parked,
     e.RunUnparked: lambda it: "the parked run goes on",
     e.PathsMapped: mapped,

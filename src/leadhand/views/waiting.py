@@ -83,6 +83,9 @@ def beginning(run: Run, one: Actor, scene: Scene) -> Standing:
         what = f"its session, which crashed {counted(one.crashes, 'time')}, to be started again"
         since = since_last(one, e.SessionCrashed, scene)
         return Standing(what, "it goes on from what is durable", since, one.retry_at)
+    if one.held:
+        after = "its session begins; if that cannot be in time, it fails"
+        return Standing(one.held, after, one.held_since, one.held_until)
     workspace = run.workspaces.get(one.id)
     if workspace is not None and workspace.state in ("wanted", "chosen"):
         return Standing("its worktree to be made", "its session begins", one.spawned_at)

@@ -58,6 +58,7 @@ def wide_of(manifest: Manifest) -> Settings:
         model=shared.model,
         harness=shared.harness,
         models=shared.models,
+        max_rss_mb=shared.max_rss_mb,
         env=shared.env,
         add_dirs=shared.add_dirs,
         allow_hosts=shared.allow_hosts,
