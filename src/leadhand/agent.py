@@ -24,6 +24,7 @@ EndKind = Literal["done", "interrupted", "failed", "refused", "cut", "too_long"]
 NATIVE: dict[HarnessName, frozenset[str]] = {
     "api": frozenset(),
     "claude-code": frozenset({"Read", "Write", "Edit", "Bash", "Glob", "Grep"}),
+    "codex": frozenset({"Read", "Write", "Edit", "Bash", "Glob", "Grep"}),
 }
 
 

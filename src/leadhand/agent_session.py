@@ -211,6 +211,9 @@ class AgentSession:
                         continue
                     if actor.mail and not frozen(actor):
                         mail = await self.mail()
+                        if turn.done():
+                            # It ended meanwhile: that comes first.
+                            continue
                         await self.tell(agent, [fenced(each) for each in mail], mail)
                     await self.wait(turn, changed)
                     await self.look(agent, actor)

@@ -3,6 +3,7 @@
 import threading
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
@@ -16,33 +17,38 @@ from leadhand.gateway.door import ModelDoor
 from leadhand.harness import Door, Harness, Means
 from leadhand.harnesses.agents import AgentHarness
 from leadhand.mcp.desk import Desk
-from leadhand.mcp.http import HttpDoors
 from leadhand.refusals import Refused
 from leadhand.room import Rooms, free_mb
+from leadhand.tokens import Tokens
 from leadhand.tool import After, Caller
 from leadhand.tools.gate import gate
 from leadhand.tools.native import Natives
 
+if TYPE_CHECKING:
+    from leadhand.mcp.http import HttpDoors
+
 # What the process of an agent takes of memory, in MB, as it was seen to.
-EXPECTED_MB: dict[HarnessName, int] = {"claude-code": 300}
+EXPECTED_MB: dict[HarnessName, int] = {"claude-code": 300, "codex": 200}
 NO_CLAUDE = "Claude Code takes its SDK: pip install 'leadhand[claude]'"
 
 
 class AgentDoors:
-    """Where agents find tools and models: see `harness.Doors`. Both know them by one token."""
+    """Where agents find models, and tools where they take them over MCP: see `harness.Doors`. Both
+    doors know them by one token."""
 
-    def __init__(self, tools: HttpDoors, models: ModelDoor) -> None:
-        self._tools, self._models = tools, models
+    def __init__(self, models: ModelDoor, tokens: Tokens, tools: "HttpDoors | None" = None) -> None:
+        self._models, self._tokens, self._tools = models, tokens, tools
 
     async def open(self, actor: ActorId) -> Door:
         """See `harness.Doors.open`."""
         await self._models.start()
-        door = await self._tools.open(actor)
-        return replace(door, models_url=self._models.url)
+        if self._tools is None:
+            return Door("", self._tokens.issue(actor), self._models.url)
+        return replace(await self._tools.open(actor), models_url=self._models.url)
 
     def close(self, actor: ActorId) -> None:
         """See `harness.Doors.close`."""
-        self._tools.close(actor)
+        self._tokens.revoke(actor)
 
     def trouble(self, actor: ActorId) -> Refused | ModelError | None:
         """See `harness.Doors.trouble`."""
@@ -75,6 +81,10 @@ def _rooms_of(thread: int) -> Rooms:
 
 def maker(name: HarnessName) -> Make:
     """What makes sessions of a coding agent. Raises UsageError."""
+    if name == "codex":
+        from leadhand.harnesses.codex import Codex
+
+        return Codex
     try:
         from leadhand.harnesses.claude_code import ClaudeCode
     except ImportError as error:

@@ -1,6 +1,7 @@
 """Freeze: what a manifest becomes before its run keeps it, and what must be there for it."""
 
 import importlib.util
+import shutil
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
@@ -30,9 +31,8 @@ PARALLEL_MAX = 1_000
 PLACES_SHOWN = 8
 NO_MCP = "MCP servers take the library of the protocol: pip install 'leadhand[mcp]'"
 NOTIFY_SECRET_MIN = 20
-# What each agent is driven through, and which dialect it speaks to its models.
-NEEDS = {"claude-code": "claude_agent_sdk"}
-SPEAKS = {"claude-code": "anthropic"}
+# Which dialect each agent speaks to its models.
+SPEAKS: dict[HarnessName, str] = {"claude-code": "anthropic", "codex": "openai"}
 
 # Gives the model of a name; raises UnknownModel.
 Models = Callable[[str], Model]
@@ -151,12 +151,21 @@ def check_schemas(manifest: Manifest) -> None:
         raise ManifestError(faults)
 
 
+def lacking(harness: HarnessName) -> str:
+    """What a harness takes that this machine has not; empty where nothing is missing."""
+    if harness == "claude-code" and importlib.util.find_spec("claude_agent_sdk") is None:
+        return "harness claude-code takes its SDK: pip install 'leadhand[claude]'"
+    if harness == "codex" and shutil.which("codex") is None:
+        return "harness codex takes its program on PATH: npm install -g @openai/codex"
+    return ""
+
+
 def unfit(harness: HarnessName, name: str, models: Models) -> str:
     """Why a harness cannot run sessions with a model; empty where it can. Raises UnknownModel."""
     if harness == "api":
         return ""
-    if importlib.util.find_spec(NEEDS[harness]) is None:
-        return f"harness {harness} takes its SDK: pip install 'leadhand[claude]'"
+    if why := lacking(harness):
+        return why
     model = models(name)
     if isinstance(model, Relayed) and model.dialect == SPEAKS[harness]:
         return ""

@@ -64,7 +64,6 @@ from leadhand.workspace import Workspaces
 from leadhand.workspaces.worktree import Worktrees
 
 if TYPE_CHECKING:
-    from leadhand.agent_wiring import AgentDoors
     from leadhand.gateway.door import ModelDoor
     from leadhand.mcp.desk import Desk
     from leadhand.mcp.http import HttpDoors
@@ -141,7 +140,6 @@ class LiveRun:
         self.complaint = ""
         self._desk: Desk | None = None
         self._doors: HttpDoors | None = None
-        self._agent_doors: AgentDoors | None = None
         self._model_door: ModelDoor | None = None
         self.tokens = Tokens()
         self._foreign = Foreign()
@@ -288,11 +286,9 @@ class LiveRun:
             return ApiHarness(self._means)
         from leadhand.agent_wiring import AgentDoors, agent_harness
 
-        if self._agent_doors is None:
-            self._agent_doors = AgentDoors(self.doors(), self.model_door())
-        return agent_harness(
-            name, self._means, self._agent_doors, self.desk(), self._checks.after, self.folder
-        )
+        tools = self.doors() if name == "claude-code" else None
+        doors = AgentDoors(self.model_door(), self.tokens, tools)
+        return agent_harness(name, self._means, doors, self.desk(), self._checks.after, self.folder)
 
     def _servers(self, toolbox: Toolbox) -> Foreign:
         """Other people's servers of tools, where the run has any; then their library is loaded."""

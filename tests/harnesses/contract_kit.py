@@ -36,6 +36,7 @@ from leadhand.wiring import LiveRun, resume_run, start_run
 MODELS: dict[HarnessName, str] = {
     "api": "anthropic:claude-haiku-4-5",
     "claude-code": "anthropic:claude-haiku-4-5",
+    "codex": "openai:gpt-5.5",
 }
 LEAD_MODEL = MODELS["api"]
 # A nano-dollar a token, so that money reads as tokens.
@@ -54,6 +55,8 @@ class Speech(Struct, frozen=True):
 
     def shell(self, command: str) -> Call:
         """A command of a shell."""
+        if self.harness == "codex":
+            return "exec_command", {"cmd": command}
         return "Bash", {"command": command, **self._why()}
 
     def write(self, path: Path, content: str) -> Call:

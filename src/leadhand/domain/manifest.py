@@ -32,7 +32,7 @@ TASKS_PARALLEL = 4
 OUTSIDE = "script:outside"
 
 # What runs an actor's session: this process, or a coding agent in a process of its own.
-HarnessName = Literal["api", "claude-code"]
+HarnessName = Literal["api", "claude-code", "codex"]
 # How hard a model is to think.
 Effort = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
 # What a policy does with a question, and what answers one that waited too long.

@@ -159,13 +159,16 @@ class ClaudeCode:
     async def turn(self) -> Ended:
         """See `agent.Agent.turn`."""
         assert self._reader is not None
-        end = asyncio.create_task(self._ends.get())
-        try:
-            await asyncio.wait({end, self._reader}, return_when=asyncio.FIRST_COMPLETED)
-            if end.done():
-                return end.result()
-        finally:
-            end.cancel()
+        while True:
+            end = asyncio.create_task(self._ends.get())
+            try:
+                await asyncio.wait({end, self._reader}, return_when=asyncio.FIRST_COMPLETED)
+                if not end.done():
+                    break
+                if not self._unread:
+                    return end.result()
+            finally:
+                end.cancel()
         assert self._pipe is not None
         raise HarnessError(f"Claude Code ended by itself: {self._pipe.said()}")
 
