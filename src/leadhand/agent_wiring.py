@@ -36,12 +36,16 @@ class AgentDoors:
     """Where agents find models, and tools where they take them over MCP: see `harness.Doors`. Both
     doors know them by one token."""
 
-    def __init__(self, models: ModelDoor, tokens: Tokens, tools: "HttpDoors | None" = None) -> None:
-        self._models, self._tokens, self._tools = models, tokens, tools
+    def __init__(
+        self, models: ModelDoor, tokens: Tokens, desk: Desk, tools: "HttpDoors | None" = None
+    ) -> None:
+        self._models, self._tokens, self._desk, self._tools = models, tokens, desk, tools
 
     async def open(self, actor: ActorId) -> Door:
         """See `harness.Doors.open`."""
         await self._models.start()
+        # Before anything of this session is begun: what is open then, an earlier one has left.
+        await self._desk.guest(actor)
         if self._tools is None:
             return Door("", self._tokens.issue(actor), self._models.url)
         return replace(await self._tools.open(actor), models_url=self._models.url)

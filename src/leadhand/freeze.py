@@ -151,20 +151,21 @@ def check_schemas(manifest: Manifest) -> None:
         raise ManifestError(faults)
 
 
-def lacking(harness: HarnessName) -> str:
-    """What a harness takes that this machine has not; empty where nothing is missing."""
+def lacking(harness: HarnessName, path: str | None = None) -> str:
+    """What a harness takes that this machine has not; empty where nothing is missing. path: where
+    programs are looked for; None for as this process does."""
     if harness == "claude-code" and importlib.util.find_spec("claude_agent_sdk") is None:
         return "harness claude-code takes its SDK: pip install 'leadhand[claude]'"
-    if harness == "codex" and shutil.which("codex") is None:
+    if harness == "codex" and shutil.which("codex", path=path) is None:
         return "harness codex takes its program on PATH: npm install -g @openai/codex"
     return ""
 
 
-def unfit(harness: HarnessName, name: str, models: Models) -> str:
+def unfit(harness: HarnessName, name: str, models: Models, path: str | None = None) -> str:
     """Why a harness cannot run sessions with a model; empty where it can. Raises UnknownModel."""
     if harness == "api":
         return ""
-    if why := lacking(harness):
+    if why := lacking(harness, path):
         return why
     model = models(name)
     if isinstance(model, Relayed) and model.dialect == SPEAKS[harness]:
@@ -193,18 +194,24 @@ def harnessed(manifest: Manifest) -> Iterator[tuple[tuple[str, ...], HarnessName
             yield path, found.harness, model
 
 
-def harness_faults(manifest: Manifest, models: Models) -> list[tuple[tuple[str, ...], str]]:
+def harness_faults(
+    manifest: Manifest, models: Models, path: str | None = None
+) -> list[tuple[tuple[str, ...], str]]:
     """Which sessions that a manifest foresees cannot be run as it says, and why. Raises
     UnknownModel, UsageError."""
-    found = [(path, unfit(harness, model, models)) for path, harness, model in harnessed(manifest)]
-    return [(path, why) for path, why in found if why]
+    found = [
+        (place, unfit(harness, model, models, path))
+        for place, harness, model in harnessed(manifest)
+    ]
+    return [(place, why) for place, why in found if why]
 
 
-def check_harnesses(manifest: Manifest, models: Models) -> None:
+def check_harnesses(manifest: Manifest, models: Models, path: str | None = None) -> None:
     """Refuse a manifest with such sessions. Raises ManifestError, UnknownModel, UsageError."""
-    faults = harness_faults(manifest, models)
-    if faults:
-        raise ManifestError([Fault(why, key=".".join((*path, "harness"))) for path, why in faults])
+    faults = harness_faults(manifest, models, path)
+    keys = [(".".join((*place, "harness")), why) for place, why in faults]
+    if keys:
+        raise ManifestError([Fault(why, key=key) for key, why in keys])
 
 
 def usable(name: str, base: Path, manifest: Manifest, models: Models) -> None:

@@ -287,7 +287,7 @@ class LiveRun:
         from leadhand.agent_wiring import AgentDoors, agent_harness
 
         tools = self.doors() if name == "claude-code" else None
-        doors = AgentDoors(self.model_door(), self.tokens, tools)
+        doors = AgentDoors(self.model_door(), self.tokens, self.desk(), tools)
         return agent_harness(name, self._means, doors, self.desk(), self._checks.after, self.folder)
 
     def _servers(self, toolbox: Toolbox) -> Foreign:
@@ -325,7 +325,7 @@ async def start_run(
     check_library(manifest)
     models = models or make_models(environ, manifest.providers)
     manifest = priced(with_environment(manifest, environ), models)
-    check_harnesses(manifest, models)
+    check_harnesses(manifest, models, environ.get("PATH"))
     run_id, clock = new_run_id(), clock or SystemClock()
     # What is refused is refused before the run is there: a model that has no price.
     decide(Run(), c.StartRun(run_id, manifest), clock.now())

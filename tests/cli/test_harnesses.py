@@ -58,6 +58,16 @@ def test_a_model_of_another_dialect_is_refused_before_anything_is_made(tmp_path:
     assert not (tmp_path / "runs").exists()
 
 
+def test_a_program_that_is_not_there_is_named_with_how_to_install_it(tmp_path: Path) -> None:
+    text = MANIFEST.format(lead="codex", model="openai:gpt-5.5", prompt="Do it.")
+    (tmp_path / "m.toml").write_text(text)
+    keys = {"ANTHROPIC_API_KEY": "sk-a", "OPENAI_API_KEY": "sk-b", "PATH": "/usr/bin:/bin"}
+    ended = leadhand(tmp_path, "validate", "m.toml", env=keys)
+    assert ended.returncode == 2
+    told = "m.toml:12: lead.harness: harness codex takes its program on PATH: npm install -g"
+    assert told in ended.stdout + ended.stderr
+
+
 def test_a_whole_run_of_claude_code_from_the_command_line(tmp_path: Path) -> None:
     worker = with_script("Do it.", [Step(text="the worker's result")])
     spawn = ("mcp__leadhand__spawn_worker", {"prompt": worker})

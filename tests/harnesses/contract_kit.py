@@ -32,6 +32,7 @@ from leadhand.stores.sqlite import SqliteStore
 from leadhand.testing.model_server import ModelServer
 from leadhand.testing.step import Step, with_script
 from leadhand.wiring import LiveRun, resume_run, start_run
+from tests.testing.agents_kit import NPM
 
 MODELS: dict[HarnessName, str] = {
     "api": "anthropic:claude-haiku-4-5",
@@ -61,6 +62,9 @@ class Speech(Struct, frozen=True):
 
     def write(self, path: Path, content: str) -> Call:
         """A file that is made."""
+        if self.harness == "codex":
+            patch = f"*** Begin Patch\n*** Add File: {path}\n+{content}\n*** End Patch"
+            return "apply_patch", {"input": patch}
         return "Write", {"file_path": str(path), "content": content}
 
     def ours(self, name: str, **args: Any) -> Call:
@@ -161,7 +165,9 @@ def asked(
 
 def environ(server: ModelServer) -> dict[str, str]:
     """The operator's environment."""
+    programs = [str(each.parent) for each in NPM.glob("@openai/codex-*/vendor/*/bin/codex")]
     return dict(os.environ) | {
+        "PATH": os.pathsep.join([os.environ["PATH"], *programs]),
         "ANTHROPIC_API_KEY": KEY,
         "ANTHROPIC_BASE_URL": server.url,
         "OPENAI_API_KEY": KEY,

@@ -11,7 +11,7 @@ from leadhand.domain.ids import ROOT
 from leadhand.domain.manifest import HouseRules
 from leadhand.testing.step import Step, with_script
 from tests.harnesses.contract_kit import REPORT, W1, Speech, Stage, asked
-from tests.harnesses.test_claude_code import ending, of_kind, play
+from tests.harnesses.test_agents import ending, of_kind, play
 
 
 @pytest.fixture

@@ -82,8 +82,13 @@ def test_claude_code_goes_on_after_an_interrupt_a_summary_and_its_death(tmp_path
         async with model_server() as server:
             flags = ("--allowedTools", "Bash")
             async with session(tmp_path, server.url, "--session-id", one, *flags) as agent:
-                agent.say(prompt(Step(calls=(bash("sleep 30"),)), *steps))
+                agent.say(prompt(Step(calls=(bash("touch busy; sleep 30"),)), *steps))
                 await agent.called()
+                # Before its command runs, an interrupt may find nothing to interrupt.
+                for _ in range(1_000):
+                    if (tmp_path / "busy").exists():
+                        break
+                    await asyncio.sleep(0.02)
                 agent.send(interrupt)
                 assert (await agent.result())["subtype"] == "error_during_execution"
                 agent.say("Go on.")

@@ -24,6 +24,8 @@ ASK_SECS = 60.0
 END_SECS = 5.0
 ERRORS_MAX = 2_000
 KEPT = "thread"
+# Names of dynamic tools do not begin so: those of other people's MCP servers go without it.
+RESERVED = "mcp__"
 # Where our levels of effort have no name there.
 EFFORTS = {"none": "minimal", "max": "xhigh"}
 # What its own account of a command's parts is in our tools; anything else is a command.
@@ -98,6 +100,7 @@ class Codex:
             "HOME": str(place.home),
             "CODEX_HOME": str(home),
             "TMPDIR": str(scratch),
+            "NO_COLOR": "1",
             TOKEN_NAME: place.door.token,
         }
         argv = [program(place.env.get("PATH", "")), "app-server"]
@@ -136,7 +139,7 @@ class Codex:
         tools = [
             {
                 "type": "function",
-                "name": each.name,
+                "name": each.name.removeprefix(RESERVED),
                 "description": each.description,
                 "inputSchema": each.schema,
             }
@@ -259,7 +262,10 @@ class Codex:
     async def _call(self, params: Params) -> dict[str, Any]:
         args = params.get("arguments")
         given = args if isinstance(args, dict) else {}
-        result = await self._hands.call(str(params["callId"]), str(params["tool"]), given)
+        name = str(params["tool"])
+        known = {each.name for each in self._place.schemas}
+        name = name if name in known else RESERVED + name
+        result = await self._hands.call(str(params["callId"]), name, given)
         text = {"type": "inputText", "text": result.content}
         return {"success": not result.is_error, "contentItems": [text]}
 
