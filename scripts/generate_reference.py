@@ -14,6 +14,7 @@ from typing import Any, get_type_hints
 
 import click
 
+from leadhand.agent import LACKS, NATIVE
 from leadhand.cli import VERBS
 from leadhand.cli.group import Verbs
 from leadhand.domain import events as e
@@ -175,11 +176,25 @@ def cell(text: str) -> str:
     return text.replace("|", "\\|").replace("\n", " ")
 
 
+def harnesses() -> Iterator[str]:
+    """What runs sessions, and how each differs."""
+    yield f"# Harnesses\n\n{WRITTEN}\n"
+    yield "`harness` says what runs a session. What one does not do as `api` does:\n"
+    for name, lacks in LACKS.items():
+        own = ", ".join(sorted(NATIVE[name])) or "none: all tools are Leadhand's"
+        yield f"## {name}\n\nTools of its own: {own}.\n"
+        if lacks:
+            yield "| what | instead |\n|---|---|"
+            yield from (f"| {what} | {instead} |" for what, instead in lacks)
+            yield ""
+
+
 PAGES: dict[str, Callable[[], Iterator[str]]] = {
     "manifest.md": manifest,
     "cli.md": cli,
     "tools.md": tools,
     "events.md": events,
+    "harnesses.md": harnesses,
 }
 
 

@@ -27,6 +27,26 @@ NATIVE: dict[HarnessName, frozenset[str]] = {
     "codex": frozenset({"Read", "Write", "Edit", "Bash", "Glob", "Grep"}),
 }
 
+# What a harness does not do as a session in this process does, and what becomes of that.
+LACKS: dict[HarnessName, tuple[tuple[str, str], ...]] = {
+    "api": (),
+    "claude-code": (
+        ("compaction at compact_above_tokens", "it summarizes its conversation by itself"),
+        ("models of other dialects", "its provider must speak Anthropic's"),
+        ("live words of the turn that is not over", "`attach` shows each turn when it is over"),
+        ("an end that leaves no trace", "asked to end, it adds an answer to its conversation"),
+    ),
+    "codex": (
+        ("compaction at compact_above_tokens", "it summarizes its conversation by itself"),
+        ("models of other dialects", "its provider must speak OpenAI's Responses"),
+        ("live words of the turn that is not over", "`attach` shows each turn when it is over"),
+        ("a reason in the result of what was refused", "the reason follows as a message"),
+        ("tools for reading", "it reads by commands, which need Read, Glob, Grep or Bash"),
+        ("names of MCP tools that begin with mcp__", "they are called SERVER__TOOL"),
+        ("models with code mode", "that is switched off, and what they do then was not tried"),
+    ),
+}
+
 
 class Ended(Struct, frozen=True):
     """How a turn of an agent ended. text: its last words; error: why it is no success."""

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from math import ceil
 from typing import Any
 
+from leadhand.agent import LACKS
 from leadhand.cli.paper import faint, heading, table
 from leadhand.cli.prices import usd
 from leadhand.domain.contract import CHECKS_SECS
@@ -32,6 +33,10 @@ def page(seen: Forecast) -> Iterator[str]:
     for each in (*seen.workers, *([seen.divided.part] if seen.divided else [])):
         if each.refused:
             yield faint(f"no {line(each.name)} can be spawned: {each.refused}")
+    used = {each.harness: None for each in (seen.lead, *seen.workers)}
+    for harness in used:
+        for what, instead in LACKS[harness]:
+            yield faint(f"{harness} does without {what}: {instead}")
     for served in seen.servers:
         whose = ", ".join(served.whose) or "everybody"
         yield faint(f"the tools of the MCP server {served.name} are offered to {whose}")

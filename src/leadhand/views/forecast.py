@@ -18,7 +18,7 @@ from leadhand.domain.contract import CHECKS_SECS
 from leadhand.domain.decide import decide
 from leadhand.domain.evolve import evolve
 from leadhand.domain.ids import ROOT, CallId
-from leadhand.domain.manifest import APPROVAL_TTL_SECS, Manifest, Settings, Task
+from leadhand.domain.manifest import APPROVAL_TTL_SECS, HarnessName, Manifest, Settings, Task
 from leadhand.domain.money import NANO, Price, bound, show
 from leadhand.domain.prices import price_of
 from leadhand.domain.rules import pace
@@ -53,7 +53,7 @@ class Part(Struct, frozen=True):
     holds: int = 0
     envelope: bool = False
     refused: str = ""
-    harness: str = "api"
+    harness: HarnessName = "api"
 
 
 class Divided(Struct, frozen=True):
