@@ -33,13 +33,11 @@ LACKS: dict[HarnessName, tuple[tuple[str, str], ...]] = {
     "claude-code": (
         ("compaction at compact_above_tokens", "it summarizes its conversation by itself"),
         ("models of other dialects", "its provider must speak Anthropic's"),
-        ("live words of the turn that is not over", "`attach` shows each turn when it is over"),
         ("an end that leaves no trace", "asked to end, it adds an answer to its conversation"),
     ),
     "codex": (
         ("compaction at compact_above_tokens", "it summarizes its conversation by itself"),
         ("models of other dialects", "its provider must speak OpenAI's Responses"),
-        ("live words of the turn that is not over", "`attach` shows each turn when it is over"),
         ("a reason in the result of what was refused", "the reason follows as a message"),
         ("tools for reading", "it reads by commands, which need Read, Glob, Grep or Bash"),
         ("names of MCP tools that begin with mcp__", "they are called SERVER__TOOL"),

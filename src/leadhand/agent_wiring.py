@@ -44,6 +44,7 @@ class AgentDoors:
     async def open(self, actor: ActorId) -> Door:
         """See `harness.Doors.open`."""
         await self._models.start()
+        self._models.forget(actor)
         # Before anything of this session is begun: what is open then, an earlier one has left.
         await self._desk.guest(actor)
         if self._tools is None:

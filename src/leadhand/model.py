@@ -159,6 +159,10 @@ class Outlet(Protocol):
         tool call is whole, or the answer is."""
         ...
 
+    def words(self, text: str) -> None:
+        """More words of the answer, for people who watch it."""
+        ...
+
     def declined(self, status: int, headers: dict[str, str], body: bytes) -> None:
         """What the provider said instead of an answer, before the error is raised."""
         ...

@@ -214,7 +214,9 @@ class LiveRun:
             self.conductor()
             self.secrets.expect_tokens()
             means, pace = self._means, Gateway(self.engine, self.models, governor())
-            self._model_door = ModelDoor(self.engine, pace, self.models, means.toolbox, self.tokens)
+            self._model_door = ModelDoor(
+                self.engine, pace, self.models, means.toolbox, self.tokens, means.words
+            )
         return self._model_door
 
     async def _close_doors(self) -> None:

@@ -61,6 +61,20 @@ def test_a_frozen_worker_stands_still_with_its_command_and_goes_on(
     play(tmp_path, asked(harness, work, with_script("Do it.", steps)), acts)
 
 
+def test_its_words_can_be_watched_while_they_come(
+    harness: HarnessName, tmp_path: Path, work: Path
+) -> None:
+    steps = [Step(text="word " * 100, chunk_delay_secs=0.2)]
+
+    async def acts(stage: Stage, work: Path) -> None:
+        path = stage.live.folder.words(W1)
+        await stage.until(lambda run: path.exists() and "word word" in path.read_text())
+        assert stage.run.actors[W1].call is not None
+        assert await stage.over()
+
+    play(tmp_path, asked(harness, work, with_script("Do it.", steps)), acts)
+
+
 def test_a_reprompt_interrupts_and_is_what_it_goes_on_with(
     harness: HarnessName, tmp_path: Path, work: Path
 ) -> None:

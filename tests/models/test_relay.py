@@ -22,12 +22,16 @@ class Taken:
     def __init__(self) -> None:
         self.parts: list[tuple[bytes, bool]] = []
         self.said: list[tuple[int, bytes]] = []
+        self.told: list[str] = []
 
     def begin(self, headers: dict[str, str]) -> None:
         assert "Content-Type" in headers
 
     def take(self, data: bytes, *, acts: bool) -> None:
         self.parts.append((data, acts))
+
+    def words(self, text: str) -> None:
+        self.told.append(text)
 
     def declined(self, status: int, headers: dict[str, str], body: bytes) -> None:
         self.said.append((status, body))
@@ -58,6 +62,8 @@ def test_an_answer_means_the_same_whole_and_streamed(model: str, stream: bool) -
             assert server.seen[0].headers["X-App"] == "cli"
         uses = [block for block in answer.blocks if isinstance(block, ToolUse)]
         assert text_of(answer.blocks) == step.text.strip()
+        if stream:
+            assert "".join(outlet.told) == step.text
         assert [use.args for use in uses] == [{"path": "a"}, {"path": "b"}]
         assert (answer.stop_reason, answer.usage.context) == ("tool_use", 390)
         acts = [acts for _, acts in outlet.parts]

@@ -20,7 +20,7 @@ from leadhand.gateway.heard import hear
 from leadhand.gateway.outlet import Buffered
 from leadhand.gateway.passage import Asked, Passages
 from leadhand.gateway.visitor import LOGIN, foreign, known, passed
-from leadhand.harness import Owner, ToolRoad
+from leadhand.harness import Owner, ToolRoad, Words
 from leadhand.model import Model, Relay, wire_name
 from leadhand.refusals import Refused, UnknownModel
 from leadhand.tokens import Tokens
@@ -42,10 +42,17 @@ class ModelDoor:
     """The models of one run, for clients that have an actor's token."""
 
     def __init__(
-        self, owner: Owner, gateway: Gateway, models: Models, toolbox: ToolRoad, tokens: Tokens
+        self,
+        owner: Owner,
+        gateway: Gateway,
+        models: Models,
+        toolbox: ToolRoad,
+        tokens: Tokens,
+        words: Words,
     ) -> None:
-        """models: gives the model of a name; raises UnknownModel. tokens: whose each is."""
-        self._owner, self._tokens = owner, tokens
+        """models: gives the model of a name; raises UnknownModel. tokens: whose each is. words:
+        where an answer can be watched as it comes."""
+        self._owner, self._tokens, self._words = owner, tokens, words
         self._passages = Passages(owner, gateway, models, toolbox)
         self._runner: web.AppRunner | None = None
         self._starting = asyncio.Lock()
@@ -60,6 +67,10 @@ class ModelDoor:
     def refusal(self, actor: ActorId) -> Refused | ModelError | None:
         """Why an actor's last request was not answered; None where it was."""
         return self._passages.refusals.get(actor)
+
+    def forget(self, actor: ActorId) -> None:
+        """Begin anew with an actor: what was refused to an earlier session of it says nothing."""
+        self._passages.refusals.pop(actor, None)
 
     async def start(self) -> None:
         """Listen, where it does not yet. Raises HarnessError."""
@@ -145,7 +156,8 @@ class ModelDoor:
 
     async def _ask(self, http: web.Request, dialect: Dialect, actor: ActorId) -> web.StreamResponse:
         """Have a request answered. A client that leaves takes its request with it."""
-        asked, outlet = await self._asked(http, dialect, actor), Buffered()
+        asked = await self._asked(http, dialect, actor)
+        outlet = Buffered(self._words.begin(actor))
         task = asyncio.create_task(self._passages.run(asked, outlet), name=f"model {actor}")
         self._asking.add(task)
         task.add_done_callback(self._over)

@@ -5,6 +5,7 @@ Law: what a client could act on is held back until the answer is durable.
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 
 from msgspec import Struct
 
@@ -24,7 +25,9 @@ class Buffered:
     last where that was no answer.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, words: Callable[[str], None]) -> None:
+        """words: is given the words of the answer as they come."""
+        self._words = words
         self.headers: dict[str, str] | None = None
         self.instead: Declined | None = None
         self._begun: dict[str, str] = {}
@@ -45,6 +48,10 @@ class Buffered:
             self._held.append(data)
             return
         self._pass((data,))
+
+    def words(self, text: str) -> None:
+        """See `model.Outlet.words`."""
+        self._words(text)
 
     def declined(self, status: int, headers: dict[str, str], body: bytes) -> None:
         """See `model.Outlet.declined`."""

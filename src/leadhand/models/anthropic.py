@@ -19,7 +19,7 @@ from leadhand.model import (
 from leadhand.models import counter, wire
 from leadhand.models.anthropic_events import ANSWER_TOOL, PROVIDER, Reading, events_of
 from leadhand.models.http import Post, Server
-from leadhand.models.relay import Spoken, unheard
+from leadhand.models.relay import Spoken
 from leadhand.models.served import Served
 
 VERSION = "2023-06-01"
@@ -43,7 +43,7 @@ class AnthropicModel(Served):
     spoken = Spoken(
         "anthropic",
         "/v1/messages",
-        lambda: Reading(unheard),
+        Reading,
         events_of,
         "/v1/messages/count_tokens",
         COUNTED,

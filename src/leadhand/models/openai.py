@@ -24,7 +24,7 @@ from leadhand.model import (
 )
 from leadhand.models import faults, wire
 from leadhand.models.http import Http, Post, Server
-from leadhand.models.relay import Spoken, unheard
+from leadhand.models.relay import Spoken
 from leadhand.models.served import Served
 from leadhand.models.sse import END
 
@@ -54,13 +54,18 @@ def events_of(whole: dict[str, Any]) -> Iterator[dict[str, Any]]:
     yield {"choices": parts, "usage": whole.get("usage"), "error": whole.get("error")}
 
 
+def reading(words: Callable[[str], None]) -> "Reading":
+    """What reads an answer that is passed on."""
+    return Reading(words)
+
+
 class OpenAiChatModel(Served):
     """Answers over the Chat Completions API."""
 
     spoken = Spoken(
         "openai-chat",
         "/chat/completions",
-        lambda: Reading(unheard),
+        reading,
         events_of,
     )
 

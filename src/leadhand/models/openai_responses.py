@@ -24,7 +24,7 @@ from leadhand.model import (
 )
 from leadhand.models import counter, faults, wire
 from leadhand.models.http import Post
-from leadhand.models.relay import Spoken, unheard
+from leadhand.models.relay import Spoken
 from leadhand.models.served import Served
 from leadhand.models.sse import END
 
@@ -47,13 +47,18 @@ def events_of(whole: dict[str, Any]) -> Iterator[dict[str, Any]]:
     yield {"type": f"response.{whole.get('status')}", "response": whole}
 
 
+def reading(words: Callable[[str], None]) -> "Reading":
+    """What reads an answer that is passed on."""
+    return Reading(words)
+
+
 class OpenAiModel(Served):
     """Answers over the Responses API."""
 
     spoken = Spoken(
         "openai",
         "/responses",
-        lambda: Reading(unheard),
+        reading,
         events_of,
         "/responses/input_tokens",
         COUNTED,

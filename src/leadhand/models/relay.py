@@ -137,12 +137,13 @@ class Passing(Talk):
 
 
 class Spoken(Struct, frozen=True):
-    """What of a dialect it takes to pass requests on. path: below the server's URL; counter: that
+    """What of a dialect it takes to pass requests on. reading: is given what takes the words of
+    an answer as they come. path: below the server's URL; counter: that
     of its counter of tokens, and counted: what of a body that may be given; empty for none."""
 
     dialect: Dialect
     path: str
-    reading: Callable[[], Reading]
+    reading: Callable[[Callable[[str], None]], Reading]
     whole: Whole
     counter: str = ""
     counted: frozenset[str] = frozenset()
@@ -152,7 +153,7 @@ async def relayed(
     http: Http, server: Server, spoken: Spoken, relay: Relay, outlet: Outlet
 ) -> Answer:
     """Pass a request on and its answer back; see `model.Relayed.relay`."""
-    reading = spoken.reading()
+    reading = spoken.reading(outlet.words)
     request = Request(
         model=relay.model,
         system="",
@@ -205,7 +206,3 @@ def shown(headers: Any) -> dict[str, str]:
         for name, value in headers.items()
         if name.lower() in SHOWN or name.lower().startswith(SHOWN_BEGIN)
     }
-
-
-def unheard(text: str) -> None:
-    """Words that nobody here listens to."""
