@@ -27,6 +27,13 @@ NATIVE: dict[HarnessName, frozenset[str]] = {
     "codex": frozenset({"Read", "Write", "Edit", "Bash", "Glob", "Grep"}),
 }
 
+# The operator's variables by which an agent opens its provider itself, where the manifest says so.
+LOGINS: dict[HarnessName, tuple[str, ...]] = {
+    "api": (),
+    "claude-code": ("CLAUDE_CODE_OAUTH_TOKEN", "ANTHROPIC_AUTH_TOKEN"),
+    "codex": (),
+}
+
 # What a harness does not do as a session in this process does, and what becomes of that.
 LACKS: dict[HarnessName, tuple[tuple[str, str], ...]] = {
     "api": (),
@@ -38,6 +45,7 @@ LACKS: dict[HarnessName, tuple[tuple[str, str], ...]] = {
     "codex": (
         ("compaction at compact_above_tokens", "it summarizes its conversation by itself"),
         ("models of other dialects", "its provider must speak OpenAI's Responses"),
+        ('a login of its own (auth = "login")', "a key of your provider opens it"),
         ("a reason in the result of what was refused", "the reason follows as a message"),
         ("tools for reading", "it reads by commands, which need Read, Glob, Grep or Bash"),
         ("names of MCP tools that begin with mcp__", "they are called SERVER__TOOL"),
@@ -74,8 +82,8 @@ class Place(Struct, frozen=True):
     session: a UUID, the same for all sessions of the actor. env: the whole environment, without
     keys. home: a folder of the actor's own, which is there, for all that the agent keeps. tools:
     the work tools of its own that it may use, by our names; schemas: our tools that it is given
-    beside them. system: what it is to know beside its own instructions. start_secs: how long it
-    may take to be ready.
+    beside them. login: variables by which it opens its provider itself; empty where we do. system:
+    what it is to know beside its own instructions. start_secs: how long it may take to be ready.
     """
 
     actor: ActorId
@@ -90,6 +98,7 @@ class Place(Struct, frozen=True):
     system: str
     tools: tuple[str, ...]
     schemas: tuple[ToolSchema, ...]
+    login: dict[str, str] = {}
     start_secs: float = 60.0
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from leadhand import reach
-from leadhand.agent import NATIVE, Agent, Ended, Hands, Make, Place
+from leadhand.agent import LOGINS, NATIVE, Agent, Ended, Hands, Make, Place
 from leadhand.briefing import briefing
 from leadhand.calling import INTERRUPTED, caller_of, live
 from leadhand.conversation import (
@@ -156,7 +156,18 @@ class AgentSession:
             system="\n\n".join(self.system(told, caller.root)),
             tools=tuple(name for name in work if name in native),
             schemas=tuple(means.toolbox.schemas(ours)),
+            login=self.login(),
         )
+
+    def login(self) -> dict[str, str]:
+        """The variables by which the agent opens its provider itself, where it is to."""
+        settings, manifest = self.spawned.settings, self.owner.run.manifest
+        server = (settings.model or "").partition(":")[0]
+        given = manifest.providers.get(server) if manifest is not None else None
+        if given is None or given.auth != "login":
+            return {}
+        names, environment = LOGINS[settings.harness or "api"], self.kit.means.environment
+        return {name: environment[name] for name in names if name in environment}
 
     def system(self, tools: list[Tool], root: Path) -> Iterator[str]:
         """What the agent is to know beside its own instructions."""

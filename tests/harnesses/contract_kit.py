@@ -5,7 +5,7 @@ The model is a script in the prompt, played by a server on loopback; all else is
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -176,10 +176,15 @@ def environ(server: ModelServer) -> dict[str, str]:
 
 
 @asynccontextmanager
-async def staged(base: Path, manifest: Manifest, server: ModelServer) -> AsyncIterator[Stage]:
-    """A run of a manifest, which is suspended at the end if it is not over."""
+async def staged(
+    base: Path, manifest: Manifest, server: ModelServer, given: Mapping[str, str] | None = None
+) -> AsyncIterator[Stage]:
+    """A run of a manifest, which is suspended at the end if it is not over. given: more of the
+    operator's environment."""
     store = SqliteStore(base / "runs")
-    live = await start_run(store, base / "runs", manifest, "", environ=environ(server))
+    live = await start_run(
+        store, base / "runs", manifest, "", environ=environ(server) | dict(given or {})
+    )
     async with _held(live, server, base / "work") as stage:
         yield stage
 

@@ -22,6 +22,7 @@ from leadhand.domain.manifest import (
     HouseRules,
     Manifest,
     McpServer,
+    Provider,
     Settings,
 )
 from leadhand.model import Request
@@ -432,3 +433,31 @@ def test_no_key_reaches_its_environment_or_a_file_of_the_run(tmp_path: Path, wor
         assert [path for path in files if KEY.encode() in path.read_bytes()] == []
 
     play(tmp_path, asked("claude-code", work, with_script("Do it.", steps)), acts)
+
+
+def test_a_login_of_its_own_is_passed_on_and_counted_all_the_same(
+    tmp_path: Path, work: Path
+) -> None:
+    login = "login-of-the-operator"
+
+    async def played() -> None:
+        async with model_server() as server:
+            worker = with_script("Do it.", [Step(text="done")])
+            manifest = asked("claude-code", work, worker, model="mine:claude-haiku-4-5")
+            mine = Provider("anthropic", server.url, auth="login")
+            prices = manifest.prices | {"mine:claude-haiku-4-5": UNIT}
+            manifest = replace(manifest, providers={"mine": mine}, prices=prices)
+            given = {"ANTHROPIC_AUTH_TOKEN": login}
+            async with staged(tmp_path, manifest, server, given) as stage:
+                assert await stage.over()
+                assert (stage.record().status, stage.record().preview) == ("Success", "done")
+                assert stage.record().spent > 0
+                runs = [each for each in (tmp_path / "runs").rglob("*") if each.is_file()]
+                assert [each for each in runs if login.encode() in each.read_bytes()] == []
+            asked_by = {each.actor: each for each in server.seen}
+            # The server keeps no key: that there was one is what it tells.
+            names = {name.lower() for name in asked_by[W1].headers}
+            assert "authorization" in names
+            assert not {"x-api-key", "x-leadhand-token"} & names
+
+    asyncio.run(played())

@@ -260,26 +260,33 @@ def arguments(place: Place, system: Path, *, again: bool) -> list[str]:
 def environment(place: Place) -> dict[str, str]:
     """Its whole environment: homes of its own, and nobody to talk to but us."""
     home, patience = place.home, str(min(2**31 - 1, PATIENCE_SECS * 1000))
-    return place.env | {
-        "HOME": str(home),
-        "CLAUDE_CONFIG_DIR": str(home / "config"),
-        "TMPDIR": str(home / "tmp"),
-        "CLAUDE_CODE_TMPDIR": str(home / "tmp"),
-        "ANTHROPIC_BASE_URL": place.door.models_url,
-        "ANTHROPIC_API_KEY": place.door.token,
-        TOKEN_NAME: place.door.token,
-        # Its quick helper calls are asked of the same model, so that one price holds.
-        "ANTHROPIC_DEFAULT_HAIKU_MODEL": place.model,
-        "ANTHROPIC_SMALL_FAST_MODEL": place.model,
-        "API_TIMEOUT_MS": patience,
-        "MCP_TOOL_TIMEOUT": patience,
-        "CLAUDE_CODE_MAX_RETRIES": "3",
-        "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
-        # A command in the background would outlive the turn, and wake the agent when we are done.
-        "CLAUDE_CODE_DISABLE_BACKGROUND_TASKS": "1",
-        "CLAUDE_CODE_DISABLE_AUTO_MEMORY": "1",
-        "CLAUDE_CODE_ENTRYPOINT": "sdk-py",
-    }
+    ours = {"ANTHROPIC_API_KEY": place.door.token}
+    if place.login:
+        # Its login goes on to the provider; who it is, is told beside.
+        ours = place.login | {"ANTHROPIC_CUSTOM_HEADERS": f"X-Leadhand-Token: {place.door.token}"}
+    return (
+        place.env
+        | ours
+        | {
+            "HOME": str(home),
+            "CLAUDE_CONFIG_DIR": str(home / "config"),
+            "TMPDIR": str(home / "tmp"),
+            "CLAUDE_CODE_TMPDIR": str(home / "tmp"),
+            "ANTHROPIC_BASE_URL": place.door.models_url,
+            TOKEN_NAME: place.door.token,
+            # Its quick helper calls are asked of the same model, so that one price holds.
+            "ANTHROPIC_DEFAULT_HAIKU_MODEL": place.model,
+            "ANTHROPIC_SMALL_FAST_MODEL": place.model,
+            "API_TIMEOUT_MS": patience,
+            "MCP_TOOL_TIMEOUT": patience,
+            "CLAUDE_CODE_MAX_RETRIES": "3",
+            "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
+            # A command in the background would outlive the turn, and wake the agent afterwards.
+            "CLAUDE_CODE_DISABLE_BACKGROUND_TASKS": "1",
+            "CLAUDE_CODE_DISABLE_AUTO_MEMORY": "1",
+            "CLAUDE_CODE_ENTRYPOINT": "sdk-py",
+        }
+    )
 
 
 class Pipe(sdk.Transport):
