@@ -1,5 +1,6 @@
 """Harnesses: a manifest may give sessions to Claude Code, and what cannot be is said before."""
 
+import asyncio
 import json
 import os
 import subprocess
@@ -8,10 +9,13 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from leadhand.stores.sqlite import find_runs
 from leadhand.testing.step import Step, from_prompt, with_script
 from tests.gateway.kit import environ, served
 from tests.harnesses.contract_kit import REPORT, marked
+from tests.testing.agents_kit import ALONE_URL, NPM, PATH, ran, why_not_alone
 
 MANIFEST = """
 [run]
@@ -124,3 +128,34 @@ def until(what: Callable[[], object]) -> None:
             return
         time.sleep(0.05)
     raise AssertionError("it has never become so")
+
+
+@pytest.mark.parametrize(
+    ("harness", "model"),
+    [
+        ("claude-code", "claude-haiku-4-5"),
+        pytest.param("codex", "openai:gpt-5.5", marks=pytest.mark.agents),
+    ],
+)
+def test_a_whole_run_talks_to_its_provider_and_to_nobody_else(
+    harness: str, model: str, tmp_path: Path
+) -> None:
+    if why := why_not_alone():
+        pytest.skip(why)
+    text = MANIFEST.format(
+        lead=harness, model=model, prompt=with_script("Lead.", [Step(text=REPORT)])
+    )
+    (tmp_path / "m.toml").write_text(text)
+    env = {
+        "PATH": os.pathsep.join([PATH, *map(str, NPM.glob("@openai/codex-*/vendor/*/bin"))]),
+        "HOME": str(tmp_path),
+        "LEADHAND_RUN_DIR": str(tmp_path / "runs"),
+        "ANTHROPIC_API_KEY": "sk-none",
+        "ANTHROPIC_BASE_URL": ALONE_URL,
+        "OPENAI_API_KEY": "sk-none",
+        "OPENAI_BASE_URL": f"{ALONE_URL}/v1",
+    }
+    words = (sys.executable, "-m", "leadhand", "dispatch", "m.toml")
+    code, lines = asyncio.run(ran(*words, env=env, cwd=tmp_path, alone=True))
+    assert code == 0, lines
+    assert lines[-1] == "packets out: 0"

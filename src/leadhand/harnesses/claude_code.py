@@ -68,7 +68,7 @@ class ClaudeCode:
     def __init__(self, processes: Processes, place: Place, hands: Hands) -> None:
         self._processes, self._place, self._hands = processes, place, hands
         self._heard_at = time.monotonic()
-        self._ends: asyncio.Queue[Ended] = asyncio.Queue()
+        self._ends: asyncio.Queue[Ended | HarnessError] = asyncio.Queue()
         # What was said and is not yet read, by its ids.
         self._unread: set[str] = set()
         self._allowed: set[str] = set()
@@ -137,6 +137,12 @@ class ClaudeCode:
         kind = message.get("type")
         if kind == "command_lifecycle" and message.get("state") in ("started", "completed"):
             self._unread.discard(str(message.get("command_uuid")))
+        elif kind == "system" and message.get("subtype") == "init":
+            # It would go on without our tools and say nothing.
+            found = {each.get("name"): each.get("status") for each in message["mcp_servers"]}
+            if found.get(SERVER) != "connected":
+                why = f"Claude Code has none of our tools: the MCP server is {found.get(SERVER)}"
+                self._ends.put_nowait(HarnessError(why))
         elif kind == "result" and not self._unread:
             # While something is unread another turn follows, and this is not the end.
             self._ends.put_nowait(ended(msgspec.convert(message, Result)))
@@ -165,8 +171,11 @@ class ClaudeCode:
                 await asyncio.wait({end, self._reader}, return_when=asyncio.FIRST_COMPLETED)
                 if not end.done():
                     break
+                found = end.result()
+                if isinstance(found, HarnessError):
+                    raise found
                 if not self._unread:
-                    return end.result()
+                    return found
             finally:
                 end.cancel()
         assert self._pipe is not None
