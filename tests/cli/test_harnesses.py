@@ -11,10 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from leadhand.domain.manifest import HarnessName
 from leadhand.stores.sqlite import find_runs
 from leadhand.testing.step import Step, from_prompt, with_script
 from tests.gateway.kit import environ, served
-from tests.harnesses.contract_kit import REPORT, marked
+from tests.harnesses.contract_kit import MODELS, REPORT, Speech, marked
 from tests.testing.agents_kit import ALONE_URL, NPM, PATH, ran, why_not_alone
 
 MANIFEST = """
@@ -159,3 +160,50 @@ def test_a_whole_run_talks_to_its_provider_and_to_nobody_else(
     code, lines = asyncio.run(ran(*words, env=env, cwd=tmp_path, alone=True))
     assert code == 0, lines
     assert lines[-1] == "packets out: 0"
+
+
+@pytest.mark.agents
+def test_a_killed_run_of_every_harness_is_resumed_and_every_nano_dollar_has_its_actor(
+    tmp_path: Path,
+) -> None:
+    kinds: tuple[HarnessName, ...] = ("api", "claude-code", "codex")
+    prompts = {}
+    for kind in kinds:
+        say = Speech(kind)
+        busy = f"touch {tmp_path}/{kind}; while [ ! -e {tmp_path}/go ]; do sleep 0.05; done"
+        last = [Step(text=f"{kind} went on")] * 3
+        prompts[kind] = with_script("Do it.", [Step(calls=(say.shell(busy),)), *last])
+    lead = Speech("claude-code")
+    spawns = [lead.ours("spawn_worker", prompt=text, agent=kind) for kind, text in prompts.items()]
+    waits = [lead.ours("wait_actor", worker_id=f"root/W{number}") for number in (1, 2, 3)]
+    steps = [Step(calls=tuple(spawns)), *[Step(calls=tuple(waits))] * 4, *[Step(text=REPORT)] * 4]
+    text = MANIFEST.format(
+        lead="claude-code", model="claude-haiku-4-5", prompt=with_script("Lead.", steps)
+    ).replace("max_workers = 1", "max_workers = 3")
+    agents = [
+        f'[agents.{kind}]\nharness = "{kind}"\nmodel = "{MODELS[kind]}"\nuse_worktree = false'
+        for kind in kinds
+    ]
+    (tmp_path / "m.toml").write_text("\n".join([text, *agents]))
+    programs = [str(each.parent) for each in NPM.glob("@openai/codex-*/vendor/*/bin/codex")]
+    with served(from_prompt) as server:
+        env = environ(server) | {"PATH": os.pathsep.join([os.environ["PATH"], *programs])}
+        whole = os.environ | env | {"LEADHAND_RUN_DIR": str(tmp_path / "runs")}
+        words = [sys.executable, "-m", "leadhand", "dispatch", "m.toml"]
+        dispatch = subprocess.Popen(words, cwd=tmp_path, env=whole, stdout=subprocess.DEVNULL)
+        until(lambda: all((tmp_path / kind).exists() for kind in kinds))
+        (run_id,) = find_runs(tmp_path / "runs")
+        dispatch.kill()
+        dispatch.wait()
+        until(lambda: not marked(f"LEADHAND_RUN={run_id}"))
+        (tmp_path / "go").touch()
+        ended = leadhand(tmp_path, "resume", run_id, env=env)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    told = json.loads((tmp_path / "runs" / run_id / "summary.json").read_text())
+    records = {each["task_id"]: each for each in told["tasks"]}
+    assert [records[f"root/W{number}"]["harness"] for number in (1, 2, 3)] == [*kinds]
+    previews = [records[f"root/W{number}"]["final_message_preview"] for number in (1, 2, 3)]
+    assert previews == [f"{kind} went on" for kind in kinds]
+    # The lead's record holds its own calls alone.
+    assert told["cost_usd"] == pytest.approx(sum(each["cost_usd"] for each in records.values()))
+    assert not marked(f"LEADHAND_RUN={run_id}")
