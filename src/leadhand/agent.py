@@ -45,6 +45,7 @@ LACKS: dict[HarnessName, tuple[tuple[str, str], ...]] = {
     "codex": (
         ("compaction at compact_above_tokens", "it summarizes its conversation by itself"),
         ("models of other dialects", "its provider must speak OpenAI's Responses"),
+        ("its user's settings (user_settings)", "it reads none but ours"),
         ('a login of its own (auth = "login")', "a key of your provider opens it"),
         ("a reason in the result of what was refused", "the reason follows as a message"),
         ("tools for reading", "it reads by commands, which need Read, Glob, Grep or Bash"),
@@ -82,7 +83,8 @@ class Place(Struct, frozen=True):
     session: a UUID, the same for all sessions of the actor. env: the whole environment, without
     keys. home: a folder of the actor's own, which is there, for all that the agent keeps. tools:
     the work tools of its own that it may use, by our names; schemas: our tools that it is given
-    beside them. login: variables by which it opens its provider itself; empty where we do. system:
+    beside them. login: variables by which it opens its provider itself; empty where we do.
+    user_settings: whether it reads those of its user. system:
     what it is to know beside its own instructions. start_secs: how long it may take to be ready.
     """
 
@@ -99,6 +101,7 @@ class Place(Struct, frozen=True):
     tools: tuple[str, ...]
     schemas: tuple[ToolSchema, ...]
     login: dict[str, str] = {}
+    user_settings: bool = False
     start_secs: float = 60.0
 
 

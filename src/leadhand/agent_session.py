@@ -157,6 +157,7 @@ class AgentSession:
             tools=tuple(name for name in work if name in native),
             schemas=tuple(means.toolbox.schemas(ours)),
             login=self.login(),
+            user_settings=bool(settings.user_settings),
         )
 
     def login(self) -> dict[str, str]:

@@ -88,6 +88,7 @@ def test_the_widest_settings_leave_open_only_what_has_no_default() -> None:
         "branch",
         "models",
         "max_rss_mb",
+        "user_settings",
     ]
 
 

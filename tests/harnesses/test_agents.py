@@ -461,3 +461,23 @@ def test_a_login_of_its_own_is_passed_on_and_counted_all_the_same(
             assert not {"x-api-key", "x-leadhand-token"} & names
 
     asyncio.run(played())
+
+
+@pytest.mark.parametrize("wanted", [True, False])
+def test_its_users_settings_are_read_only_where_they_are_wanted(
+    wanted: bool, tmp_path: Path, work: Path
+) -> None:
+    (tmp_path / ".claude").mkdir()
+    (tmp_path / ".claude" / "CLAUDE.md").write_text("Say bananas.")
+    worker = with_script("Do it.", [Step(text="done")])
+    manifest = asked("claude-code", work, worker, user_settings=wanted)
+
+    async def played() -> None:
+        async with model_server() as server:
+            server.keep_bodies()
+            async with staged(tmp_path, manifest, server, {"HOME": str(tmp_path)}) as stage:
+                assert await stage.over()
+                assert stage.record().status == "Success"
+            assert any("Say bananas." in str(each) for each in server.bodies) == wanted
+
+    asyncio.run(played())

@@ -114,7 +114,7 @@ def test_what_a_manifest_holds_cannot_write_on_the_terminal(base: Path) -> None:
     text = f'{LEAD}"\\u001b[31m\\u009b" = 1\ntools = ["\\u001b]0;title\\u0007", "{"x" * 999}"]'
     text += '\n[run]\nbudget_usd = "\\u202E"\n'
     found = faults(text, base)
-    assert all(fault.isprintable() and len(fault) < 400 for fault in found), found
+    assert all(fault.isprintable() and len(fault) < 500 for fault in found), found
 
 
 # Files
@@ -260,6 +260,7 @@ def test_every_key_arrives_where_it_belongs(base: Path) -> None:
         max_tokens=4096,
         compact_above_tokens=90_000,
         max_rss_mb=900,
+        user_settings=True,
         budget_nanousd=NANO // 5,
         use_worktree=False,
         models=("claude-haiku-4-5", "claude-opus-4-5"),

@@ -181,10 +181,10 @@ class Settings(Struct, frozen=True, omit_defaults=True):
     harness: what runs its session; None is `api`. tools: the work tools it may use. max_tokens:
     the most one answer may be. allow_hosts: hosts that it may fetch from though they are not
     public, as `hosts.permit` reads them. models: beside its own, those that the coding agent which
-    runs it may ask for. max_rss_mb: what its agent's
-    process may take of memory. compact_above_tokens: a conversation longer than this is summarized.
-    use_worktree: it works in a git worktree of its own, made from the directory, on this branch or
-    one named after it.
+    runs it may ask for. user_settings: whether that reads its user's own settings. max_rss_mb: what
+    its process may take of memory. compact_above_tokens: a conversation longer than this is
+    summarized. use_worktree: it works in a git worktree of its own, made from the directory, on
+    this branch or one named after it.
     """
 
     model: str | None = None
@@ -205,6 +205,7 @@ class Settings(Struct, frozen=True, omit_defaults=True):
     branch: str | None = None
     models: tuple[str, ...] | None = None
     max_rss_mb: int | None = None
+    user_settings: bool | None = None
 
     def named(self, aliases: Mapping[str, str]) -> "Settings":
         """The settings with models by their own names."""

@@ -94,7 +94,7 @@ class ClaudeCode:
         return True
 
     def _kept(self) -> Iterator[Path]:
-        return (self._place.home / "config" / "projects").glob(f"*/{self._place.session}.jsonl")
+        return (config_of(self._place) / "projects").glob(f"*/{self._place.session}.jsonl")
 
     async def _connect(self, *, again: bool) -> None:
         """Start the process and shake hands. Raises HarnessError."""
@@ -255,7 +255,8 @@ def arguments(place: Place, system: Path, *, again: bool) -> list[str]:
         *("--model", place.model, "--tools", ",".join(place.tools)),
         *("--append-system-prompt-file", str(system)),
         *("--mcp-config", json.dumps({"mcpServers": {SERVER: server}}), "--strict-mcp-config"),
-        *("--allowedTools", f"mcp__{SERVER}__*", "--setting-sources="),
+        *("--allowedTools", f"mcp__{SERVER}__*"),
+        f"--setting-sources={'user,project' if place.user_settings else ''}",
         *("--permission-mode", "default", "--permission-prompt-tool", "stdio"),
         f"--{'resume' if again else 'session-id'}={place.session}",
     ]
@@ -264,6 +265,12 @@ def arguments(place: Place, system: Path, *, again: bool) -> list[str]:
     if place.effort is not None:
         found += ["--effort", EFFORTS.get(place.effort, place.effort)]
     return found
+
+
+def config_of(place: Place) -> Path:
+    """Where it keeps its settings and its sessions."""
+    user = place.env.get("HOME", "")
+    return Path(user) / ".claude" if place.user_settings and user else place.home / "config"
 
 
 def environment(place: Place) -> dict[str, str]:
@@ -278,7 +285,7 @@ def environment(place: Place) -> dict[str, str]:
         | ours
         | {
             "HOME": str(home),
-            "CLAUDE_CONFIG_DIR": str(home / "config"),
+            "CLAUDE_CONFIG_DIR": str(config_of(place)),
             "TMPDIR": str(home / "tmp"),
             "CLAUDE_CODE_TMPDIR": str(home / "tmp"),
             "ANTHROPIC_BASE_URL": place.door.models_url,

@@ -15,6 +15,7 @@ from leadhand.load.variables import check, filled
 KEYS = (
     *("model", "harness", "effort", "system", "tools", "directory", "add_dirs", "env"),
     *("allow_hosts", "max_turns", "max_tokens", "compact_above_tokens", "models", "max_rss_mb"),
+    "user_settings",
 )
 TURNS_MAX = 10_000
 WORKERS_MAX = 1_000
@@ -53,6 +54,7 @@ def read(section: Section, base: Path, siblings: Collection[str]) -> Settings:
         max_tokens=section.whole("max_tokens", 1, TOKENS_MAX),
         compact_above_tokens=section.whole("compact_above_tokens", COMPACT_MIN, TOKENS_MAX),
         max_rss_mb=section.whole("max_rss_mb", 1, MEMORY_MAX_MB),
+        user_settings=section.flag("user_settings"),
         models=_models(section),
     )
 

@@ -59,6 +59,7 @@ def wide_of(manifest: Manifest) -> Settings:
         harness=shared.harness,
         models=shared.models,
         max_rss_mb=shared.max_rss_mb,
+        user_settings=shared.user_settings,
         env=shared.env,
         add_dirs=shared.add_dirs,
         allow_hosts=shared.allow_hosts,
