@@ -3,7 +3,7 @@
 import asyncio
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from msgspec import Struct
@@ -148,7 +148,7 @@ class AgentSession:
             session=str(uuid.uuid5(uuid.NAMESPACE_OID, f"{self.owner.run.id} {self.actor}")),
             root=caller.root,
             add_dirs=caller.roots[1:],
-            env=caller.env,
+            env=caller.env | git_settings(caller.env),
             home=home,
             door=door,
             model=wire_name(settings.model or ""),
@@ -325,3 +325,10 @@ class AgentSession:
     async def exit(self, outcome: c.Outcome, *, final: str = "", error: str = "") -> None:
         """Tell that the session is over; a lead may be asked for its report and go on."""
         await self.owner.submit(c.RecordExit(self.actor, outcome, final, error))
+
+
+def git_settings(env: Mapping[str, str]) -> dict[str, str]:
+    """What lets git know who its user is, though the agent has a home of its own."""
+    found = Path(env.get("HOME", "/")) / ".gitconfig"
+    known = "GIT_CONFIG_GLOBAL" in env or not found.is_file()
+    return {} if known else {"GIT_CONFIG_GLOBAL": str(found)}
