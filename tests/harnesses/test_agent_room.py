@@ -14,13 +14,6 @@ from tests.harnesses.contract_kit import REPORT, W1, Speech, Stage, asked
 from tests.harnesses.test_agents import ending, of_kind, play
 
 
-@pytest.fixture
-def work(tmp_path: Path) -> Path:
-    """Where the actors work."""
-    (tmp_path / "work").mkdir()
-    return tmp_path / "work"
-
-
 def test_two_wait_for_one_place_and_say_so(tmp_path: Path, work: Path) -> None:
     prompt = with_script("Do it.", [Step(text="done")])
     spawn = ("spawn_worker", {"prompt": prompt, "agent": "one"})

@@ -38,23 +38,8 @@ from tests.harnesses.contract_kit import (
     staged,
 )
 
-HARNESSES = ("api", "claude-code", pytest.param("codex", marks=pytest.mark.agents))
 PROGRAMS = ("claude-code", pytest.param("codex", marks=pytest.mark.agents))
 Acts = Callable[[Stage, Path], Awaitable[None]]
-
-
-@pytest.fixture(params=HARNESSES)
-def harness(request: pytest.FixtureRequest) -> HarnessName:
-    """Each kind of session that is here."""
-    found: HarnessName = request.param
-    return found
-
-
-@pytest.fixture
-def work(tmp_path: Path) -> Path:
-    """Where the actors work."""
-    (tmp_path / "work").mkdir()
-    return tmp_path / "work"
 
 
 def play(base: Path, manifest: Manifest, acts: Acts) -> None:

@@ -12,22 +12,8 @@ from leadhand.domain.manifest import HarnessName, McpServer, Provider
 from leadhand.testing.model_server import model_server
 from leadhand.testing.step import Step, with_script
 from tests.harnesses.contract_kit import KEY, UNIT, W1, Speech, Stage, asked, staged
-from tests.harnesses.test_agents import HARNESSES, of_kind, play
+from tests.harnesses.test_agents import of_kind, play
 from tests.mcp.servers_kit import SERVER
-
-
-@pytest.fixture(params=HARNESSES)
-def harness(request: pytest.FixtureRequest) -> HarnessName:
-    """Each kind of session that is here."""
-    found: HarnessName = request.param
-    return found
-
-
-@pytest.fixture
-def work(tmp_path: Path) -> Path:
-    """Where the actors work."""
-    (tmp_path / "work").mkdir()
-    return tmp_path / "work"
 
 
 def test_it_has_each_tool_once_and_those_of_other_peoples_servers(

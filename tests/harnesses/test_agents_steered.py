@@ -12,21 +12,7 @@ from leadhand.model import Request
 from leadhand.testing.model_server import model_server
 from leadhand.testing.step import Step, from_prompt, with_script
 from tests.harnesses.contract_kit import W1, Speech, Stage, asked, staged
-from tests.harnesses.test_agents import HARNESSES, ending, holding, of_kind, play
-
-
-@pytest.fixture(params=HARNESSES)
-def harness(request: pytest.FixtureRequest) -> HarnessName:
-    """Each kind of session that is here."""
-    found: HarnessName = request.param
-    return found
-
-
-@pytest.fixture
-def work(tmp_path: Path) -> Path:
-    """Where the actors work."""
-    (tmp_path / "work").mkdir()
-    return tmp_path / "work"
+from tests.harnesses.test_agents import ending, holding, of_kind, play
 
 
 async def until_still(path: Path) -> str:
